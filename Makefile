@@ -1,0 +1,39 @@
+# `make run` is all that a user needs; CONTRIBUTING.md explains the rest.
+
+PYTHON ?= python3
+PORT ?= 4891
+# One thread answers, GPT4ALL_QUEUE_LIMIT wait, and some are left for what needs no model.
+THREADS = $$(( $${GPT4ALL_QUEUE_LIMIT:-8} + 8 ))
+
+BIN := .venv/bin
+
+.PHONY: install model run test lint lock
+
+install: .venv/installed
+
+.venv/installed: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	touch $@
+
+model: install
+	$(BIN)/flask --app wsgi models default
+
+run: model
+	$(BIN)/waitress-serve --listen=127.0.0.1:$(PORT) --threads=$(THREADS) \
+		--channel-request-lookahead=1 wsgi:app
+
+test: model
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Pins the newest releases that setup.cfg allows, for all supported Pythons; needs uv.
+lock:
+	$(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); \
+	print(p['options']['install_requires'] + p['options.extras_require']['test'])" \
+	| grep -v '^#' | uv pip compile - --quiet --upgrade --universal --python-version 3.10 \
+	--fork-strategy fewest --no-header --no-annotate --output-file requirements.txt

@@ -1,0 +1,60 @@
+"""GPT4All's local API server without the desktop program."""
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from flask import Config, Flask
+
+from .blueprints import chat, completions, health, models
+from .cli import models_cli
+from .errors import register_errors
+from .inference.errors import InferenceError
+from .schemas import read_settings
+from .service import Service
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(settings: Mapping[str, str] | None = None, *, preload: bool = False) -> Flask:
+    """The application.
+
+    ``settings`` are names without prefix and texts, by default those of the environment's
+    ``GPT4ALL_...``. With ``preload`` the default model loads in the background. Raises
+    `SettingsError`, which names the variable that is wrong.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    # Names of models may hold what looks like a path.
+    app.url_map.merge_slashes = False
+
+    if settings is None:
+        settings = _environment(app)
+    service = Service.build(read_settings(settings, default_data_dir=app.instance_path))
+    service.settings.models_dir.mkdir(parents=True, exist_ok=True)
+    service.attach(app)
+    app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
+
+    register_errors(app)
+    for module in (health, models, completions, chat):
+        app.register_blueprint(module.blueprint)
+    app.cli.add_command(models_cli)
+
+    if preload:
+        threading.Thread(target=_preload, args=(service,), daemon=True).start()
+    return app
+
+
+def _environment(app: Flask) -> Mapping[str, str]:
+    values = Config(app.root_path)
+    values.from_prefixed_env("GPT4ALL", loads=str)
+    return values
+
+
+def _preload(service: Service) -> None:
+    """Loads the default model, so that the first request need not wait for it."""
+    try:
+        with service.worker.model(service.library.default(), check=lambda: None) as model:
+            _log.info("%s is loaded, context %d tokens.", model.file.name, model.context_length)
+    except InferenceError as error:
+        _log.error("%s", error)

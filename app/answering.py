@@ -1,0 +1,73 @@
+"""From a valid request to its response: the straight line that both endpoints share."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+from flask import Response, jsonify, request
+
+from .event_stream import event_stream
+from .inference.errors import Cancelled
+from .inference.generation import AnswerOptions, Delta, answers
+from .inference.model import Model
+from .replies import Reply
+from .schemas import ChatRequest, CompletionRequest
+from .service import service
+
+
+def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> Response:
+    """Waits for the model and answers ``asked``, at once or as a stream.
+
+    Raises what the worker, the model and its prompts raise; after the start of a stream,
+    errors are part of it.
+    """
+    check = _client_check()
+    file = service().model_for(asked.model)
+    with ExitStack() as turn:
+        model = turn.enter_context(service().worker.model(file, check))
+        prompts = asked.tokens(model)
+        reply = reply_type(model.file.name, prompt_tokens=sum(map(len, prompts)))
+        deltas = _deltas(model, prompts, asked.echoes(model), asked.options, check)
+        if not asked.stream:
+            return jsonify(reply.whole(deltas))
+        count = len(prompts) * asked.options.n
+        chunks = reply.chunks(deltas, count, asked.include_usage)
+        response = Response(
+            event_stream(chunks),
+            mimetype="text/event-stream",
+            headers={"Cache-Control": "no-cache"},
+        )
+        # The turn ends with the stream, or when the client leaves it.
+        response.call_on_close(turn.pop_all().close)
+        return response
+
+
+def _deltas(
+    model: Model,
+    prompts: list[list[int]],
+    echoes: list[str],
+    options: AnswerOptions,
+    check: Callable[[], None],
+) -> Iterator[Delta]:
+    """The deltas of all prompts' answers; the answers are numbered through."""
+    for i, (prompt, echo) in enumerate(zip(prompts, echoes, strict=True)):
+        first = i * options.n
+        for index in range(first, first + options.n):
+            yield Delta(index, echo)
+        yield from answers(model, prompt, options, check, first)
+
+
+def _client_check() -> Callable[[], None]:
+    """A function that raises `Cancelled` once the current request's client has left.
+
+    Waitress tells, if it is started with ``--channel-request-lookahead``; other servers
+    do not, and the function does nothing.
+    """
+    disconnected: Callable[[], bool] = request.environ.get(
+        "waitress.client_disconnected", lambda: False
+    )
+
+    def check() -> None:
+        if disconnected():
+            raise Cancelled("The client has left.")
+
+    return check

@@ -1,0 +1,153 @@
+"""Errors as the API shows them: one envelope for all, made in one place.
+
+ApiError
+├── InvalidRequest     400, names the field
+│   └── ModelNotFound  404
+├── Overloaded         503, with Retry-After
+└── ClientGone         499, which nobody reads
+"""
+
+import logging
+from http import HTTPStatus
+
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+)
+
+from .inference.errors import Cancelled, ContextLengthExceeded, ModelError, PromptError
+from .worker import QueueFull
+
+_log = logging.getLogger(__name__)
+
+_RETRY_AFTER = 2  # seconds; OpenAI's clients wait so long and try again by themselves
+
+
+class ApiError(Exception):
+    """An error with its HTTP status and the fields of OpenAI's error object."""
+
+    status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+    type = "server_error"
+
+    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+        self.headers: dict[str, str] = {}
+
+    @property
+    def envelope(self) -> dict[str, dict[str, str | None]]:
+        """``{"error": {"message", "type", "param", "code"}}``."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+
+class InvalidRequest(ApiError):
+    """The request is wrong; ``param`` names the field."""
+
+    status = HTTPStatus.BAD_REQUEST
+    type = "invalid_request_error"
+
+
+class ModelNotFound(InvalidRequest):
+    """No model has that name."""
+
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The model {name!r} does not exist; GET /v1/models lists what there is.",
+            "model",
+            "model_not_found",
+        )
+
+
+class Overloaded(ApiError):
+    """Too many requests wait for the model."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many requests wait for the model (GPT4ALL_QUEUE_LIMIT). Try again later.",
+            code="queue_full",
+        )
+        self.headers = {"Retry-After": str(_RETRY_AFTER)}
+
+
+class ClientGone(ApiError):
+    """Nobody reads the answer. The status is nginx's for this case."""
+
+    status = 499
+
+
+def as_api_error(error: Exception) -> ApiError | None:
+    """``error`` as the API shows it, or ``None`` when it is a fault of the server."""
+    match error:
+        case ApiError():
+            return error
+        case ContextLengthExceeded():
+            return InvalidRequest(str(error), code="context_length_exceeded")
+        case PromptError():
+            return InvalidRequest(str(error))
+        case ModelError():
+            return InvalidRequest(str(error), "model", "model_not_usable")
+        case QueueFull():
+            return Overloaded()
+        case Cancelled():
+            return ClientGone("The client has left.")
+        case HTTPException():
+            return _http_error(error)
+    return None
+
+
+def api_error_of(error: Exception) -> ApiError:
+    """Like `as_api_error`; a fault of the server is logged and shown without its details."""
+    if (api_error := as_api_error(error)) is not None:
+        return api_error
+    _log.error("The server failed.", exc_info=error)
+    return ApiError("The server failed; its log says why.", code="internal_error")
+
+
+def register_errors(app: Flask) -> None:
+    """Every error of any view, and Flask's own, leaves in the envelope."""
+
+    @app.errorhandler(Exception)
+    def show(error: Exception) -> ResponseReturnValue:
+        api_error = api_error_of(error)
+        return api_error.envelope, api_error.status, api_error.headers
+
+
+def _http_error(error: HTTPException) -> ApiError:
+    """An error of Flask's or Werkzeug's own; the words about methods are GPT4All's."""
+    message, code = error.description or error.name, None
+    match error:
+        case MethodNotAllowed(valid_methods=methods) if "POST" in (methods or ()):
+            message, code = "Only POST requests are accepted.", "method_not_supported"
+        case MethodNotAllowed():
+            path = "/v1/models/*" if request.path.startswith("/v1/models/") else request.path
+            message = (
+                f"Not allowed to {request.method} on {path}. "
+                "(HINT: Perhaps you meant to use a different HTTP method?)"
+            )
+        case NotFound():
+            message = f"There is nothing at {request.path}; the API is below /v1."
+        case RequestEntityTooLarge():
+            limit = request.max_content_length
+            message = f"The body is larger than {limit} bytes (GPT4ALL_MAX_BODY_BYTES)."
+    shown = InvalidRequest(message, code=code) if (error.code or 500) < 500 else ApiError(message)
+    shown.status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    headers = error.get_response().headers
+    shown.headers = {name: headers[name] for name in ("Allow", "Location") if name in headers}
+    return shown

@@ -1,0 +1,1 @@
+"""Text in, deltas out: the model, without HTTP, Flask or LocalDocs."""

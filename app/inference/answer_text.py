@@ -1,0 +1,48 @@
+"""The text of an answer, released as soon as it can be shown."""
+
+import codecs
+from collections.abc import Sequence
+
+
+class AnswerText:
+    """Turns the bytes of tokens into whole characters and watches for stop strings.
+
+    Text that may be the beginning of a stop string is held back; a stop string and what
+    follows it are never released. Bytes that are no UTF-8 become U+FFFD.
+    """
+
+    def __init__(self, stop: Sequence[str]) -> None:
+        self._stop = stop
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+        self.stopped = False
+
+    def add(self, data: bytes) -> str:
+        """Takes a token's bytes; returns the text that can be shown now.
+
+        Sets ``stopped`` when a stop string is complete.
+        """
+        self._held += self._decoder.decode(data)
+        found = [at for at in map(self._held.find, self._stop) if at >= 0]
+        if found:
+            self.stopped = True
+            return self._release(min(found))
+        return self._release(len(self._held) - self._possible_stop())
+
+    def finish(self) -> str:
+        """The text still held back when the answer ends; an incomplete character is dropped."""
+        return "" if self.stopped else self._release(len(self._held))
+
+    def _release(self, length: int) -> str:
+        text, self._held = self._held[:length], self._held[length:]
+        return text
+
+    def _possible_stop(self) -> int:
+        """The length of the longest end of the held text that begins a stop string."""
+        return max((self._overlap(stop) for stop in self._stop), default=0)
+
+    def _overlap(self, stop: str) -> int:
+        for length in range(min(len(stop) - 1, len(self._held)), 0, -1):
+            if self._held.endswith(stop[:length]):
+                return length
+        return 0

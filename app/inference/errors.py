@@ -1,0 +1,40 @@
+"""What can go wrong with a model and its work.
+
+InferenceError
+├── ModelError             a file that cannot be used, or a model that failed
+├── PromptError            a prompt that this model cannot take
+│   └── ContextLengthExceeded
+└── Cancelled              nobody waits for the answer any more
+"""
+
+
+class InferenceError(Exception):
+    """The base of all errors of this package. ``str(error)`` is a sentence for the user."""
+
+
+class ModelError(InferenceError):
+    """A model file cannot be used, or a loaded model failed. The text says why."""
+
+
+class PromptError(InferenceError):
+    """The prompt or the messages cannot be given to this model. The text says why."""
+
+
+class ContextLengthExceeded(PromptError):
+    """The prompt leaves no room for an answer in the context.
+
+    ``prompt_tokens`` (at least so many) and ``context_length`` are counts of tokens.
+    """
+
+    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+        super().__init__(
+            f"The context length is {context_length} tokens, answer included, but the prompt "
+            f"alone has {prompt_tokens} or more. Shorten the prompt, or start the server with a "
+            "larger GPT4ALL_CONTEXT_LENGTH if the model allows it."
+        )
+        self.prompt_tokens = prompt_tokens
+        self.context_length = context_length
+
+
+class Cancelled(InferenceError):
+    """The one who asked has left; the work stops without an answer."""

@@ -1,0 +1,121 @@
+"""A loaded model: its engine, its vocabulary, its chat template."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .adapt import Facts, prepare
+from .engine import Engine
+from .errors import ContextLengthExceeded, PromptError
+from .kv_cache import KVCache
+from .library import ModelFile
+from .template import ChatTemplate
+from .tokenizer import Vocabulary
+
+
+class Model:
+    """A model in memory, for one user at a time. `close` gives the memory back."""
+
+    def __init__(
+        self, file: ModelFile, facts: Facts, vocabulary: Vocabulary, engine: Engine
+    ) -> None:
+        self.file = file
+        self.vocabulary = vocabulary
+        self.cache = KVCache(engine)
+        self.context_length = engine.context_length
+        self.end_tokens = frozenset(facts.end_tokens)
+        self._facts = facts
+        self._engine = engine
+        self._template: ChatTemplate | None = None
+
+    @classmethod
+    def load(cls, file: ModelFile, cache: Path, context_length: int, threads: int) -> "Model":
+        """Loads the model with a context of at most ``context_length`` tokens.
+
+        Raises `ModelError` with the reason when that is impossible.
+        """
+        prepared = prepare(file.path, cache)
+        facts = prepared.facts
+        vocabulary = Vocabulary(prepared.tokenizer(), facts.vocabulary_size)
+        engine = Engine(prepared.weights, min(context_length, facts.context_length), threads)
+        return cls(file, facts, vocabulary, engine)
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """The logits after the last evaluated token, see `Engine.logits`."""
+        return self._engine.logits
+
+    def text_prompt(self, text: str) -> list[int]:
+        """The token ids of a prompt that is given as text; at least one.
+
+        Raises `ContextLengthExceeded` when they leave no room for an answer.
+        """
+        return self._checked(self._encode(text))
+
+    def token_prompt(self, tokens: Sequence[int]) -> list[int]:
+        """A prompt that is given as token ids.
+
+        Raises `PromptError` for ids that the model does not have, `ContextLengthExceeded`
+        when they leave no room for an answer.
+        """
+        for token in tokens:
+            if not 0 <= token < self.vocabulary.size:
+                raise PromptError(
+                    f"The prompt holds the token id {token}; "
+                    f"this model's ids are 0 to {self.vocabulary.size - 1}."
+                )
+        return self._checked(list(tokens))
+
+    def chat_prompt(self, messages: Sequence[Mapping[str, Any]]) -> list[int]:
+        """The token ids of a chat, up to where the assistant's answer begins.
+
+        Control tokens in the messages' own text are text: only the template sets roles.
+        Raises `PromptError` when the model has no chat template or it refuses the messages,
+        `ContextLengthExceeded` when they leave no room for an answer.
+        """
+        protected = [
+            {key: self.vocabulary.protect(text) for key, text in message.items()}
+            for message in messages
+        ]
+        text = self._chat_template().render(protected)
+        return self._checked(self._encode(text, protected=True))
+
+    def close(self) -> None:
+        """Frees the memory; the model cannot be used afterwards."""
+        self._engine.close()
+
+    def _encode(self, text: str, *, protected: bool = False) -> list[int]:
+        # A token is at most so long: what cannot fit is not worth seconds of encoding.
+        least = len(text.encode()) // self.vocabulary.longest_token
+        if least >= self.context_length:
+            raise ContextLengthExceeded(least, self.context_length)
+        bos, tokens = self._facts.bos_token, self.vocabulary.encode(text, protected=protected)
+        if self._facts.add_bos_token and bos is not None and tokens[:1] != [bos]:
+            return [bos, *tokens]
+        return tokens
+
+    def _checked(self, prompt: list[int]) -> list[int]:
+        if not prompt:
+            if self._facts.bos_token is None:
+                raise PromptError("The prompt is empty, and this model has no token to begin with.")
+            return [self._facts.bos_token]
+        if len(prompt) >= self.context_length:
+            raise ContextLengthExceeded(len(prompt), self.context_length)
+        return prompt
+
+    def _chat_template(self) -> ChatTemplate:
+        if self._template is None:
+            if self._facts.chat_template is None:
+                raise PromptError(
+                    f"{self.file.name} has no chat template. Use /v1/completions, "
+                    "or a version of the model whose GGUF has one."
+                )
+            bos, eos = map(self._token_text, (self._facts.bos_token, self._facts.eos_token))
+            self._template = ChatTemplate(self._facts.chat_template, bos, eos)
+        return self._template
+
+    def _token_text(self, token: int | None) -> str:
+        return "" if token is None else self.vocabulary.text([token])

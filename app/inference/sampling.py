@@ -1,0 +1,98 @@
+"""From logits to a token id.
+
+The filters run in GPT4All's order (llmodel_backend, `llamamodel.cpp`): repeat penalty,
+top-k, top-p, min-p, temperature. Top-p and min-p see the probabilities at temperature 1.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ModelError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to choose tokens. The defaults are GPT4All's model settings.
+
+    ``temperature`` 0 takes the most likely token; ``top_k`` 0, ``top_p`` 1, ``min_p`` 0
+    and ``repeat_penalty`` 1 switch their filter off. ``repeat_last_n`` counts generated
+    tokens: a penalty that covers the prompt forbids quoting it. ``seed`` None draws one.
+    """
+
+    temperature: float = 0.7
+    top_p: float = 0.4
+    top_k: int = 40
+    min_p: float = 0.0
+    repeat_penalty: float = 1.18
+    repeat_last_n: int = 64
+    seed: int | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same request must give the same answer."""
+        return self.seed is not None or self.temperature == 0
+
+
+class Sampler:
+    """Chooses the tokens of one answer; ``index`` sets the answers of one request apart."""
+
+    def __init__(self, sampling: Sampling, index: int = 0) -> None:
+        self._sampling = sampling
+        self._recent: deque[int] = deque(maxlen=sampling.repeat_last_n)
+        # SeedSequence takes no negative numbers, OpenAI's seed is any 64-bit integer.
+        seed = None if sampling.seed is None else (sampling.seed % 2**64, index)
+        self._random = np.random.default_rng(seed)
+
+    def sample(self, logits: NDArray[np.float32]) -> int:
+        """The next token id for ``logits`` (float32 [vocab_size], left unchanged).
+
+        Raises `ModelError` when the logits are not numbers, as damaged weights give.
+        """
+        token = self._choose(self._penalised(logits))
+        self._recent.append(token)
+        return token
+
+    def _penalised(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        penalty = self._sampling.repeat_penalty
+        if penalty == 1 or not self._recent:
+            return logits
+        logits = logits.copy()
+        recent = np.fromiter(set(self._recent), dtype=np.intp)
+        values = logits[recent]
+        logits[recent] = np.where(values > 0, values / penalty, values * penalty)
+        return logits
+
+    def _choose(self, logits: NDArray[np.float32]) -> int:
+        best = int(logits.argmax())
+        if not np.isfinite(logits[best]):
+            raise ModelError("The model's output is not a number: its file is damaged.")
+        if self._sampling.temperature == 0:
+            return best
+        tokens = self._most_likely(logits)
+        distances = logits[tokens].astype(np.float64) - float(logits[best])
+        kept = self._nucleus(np.exp(distances))
+        with np.errstate(over="ignore"):  # at a tiny temperature all but the best become 0
+            cumulative = np.exp(distances[:kept] / self._sampling.temperature).cumsum()
+        drawn = np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right")
+        return int(tokens[min(drawn, kept - 1)])
+
+    def _most_likely(self, logits: NDArray[np.float32]) -> NDArray[np.intp]:
+        """The ids of the ``top_k`` largest logits, largest first."""
+        top_k = self._sampling.top_k
+        if not 0 < top_k < len(logits):
+            return np.argsort(-logits, kind="stable")
+        tokens = np.argpartition(logits, -top_k)[-top_k:]
+        return tokens[np.lexsort((tokens, -logits[tokens]))]
+
+    def _nucleus(self, weights: NDArray[np.float64]) -> int:
+        """How many of the candidates (weights sorted, largest first, 1) top-p and min-p keep."""
+        kept = len(weights)
+        if self._sampling.top_p < 1:
+            cumulative = weights.cumsum()
+            kept = 1 + int(np.searchsorted(cumulative, self._sampling.top_p * cumulative[-1]))
+        if self._sampling.min_p > 0:
+            kept = min(kept, int(np.count_nonzero(weights >= self._sampling.min_p)))
+        return max(1, min(kept, len(weights)))

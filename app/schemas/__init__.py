@@ -1,0 +1,17 @@
+"""marshmallow: the only place that validates, and that names the API's fields."""
+
+from .chat import ChatRequest, ChatSchema
+from .completions import CompletionRequest, CompletionSchema
+from .loading import load
+from .settings import Settings, SettingsError, read_settings
+
+__all__ = [
+    "ChatRequest",
+    "ChatSchema",
+    "CompletionRequest",
+    "CompletionSchema",
+    "Settings",
+    "SettingsError",
+    "load",
+    "read_settings",
+]

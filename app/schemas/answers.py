@@ -1,0 +1,77 @@
+"""What both endpoints' requests have in common."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import ValidationError, fields, validates_schema
+
+from ..inference.generation import AnswerOptions
+from ..inference.sampling import Sampling
+from .fields import Boolean, Ignored, Integer, Number, StopStrings, Text, Unsupported, between
+from .loading import RequestSchema
+
+
+@dataclass(frozen=True)
+class AnswerRequest:
+    """Who shall answer, what the answers shall be like and how they are sent."""
+
+    model: str
+    options: AnswerOptions
+    stream: bool
+    include_usage: bool
+
+
+class StreamOptionsSchema(RequestSchema):
+    """OpenAI's ``stream_options``."""
+
+    include_usage = Boolean(load_default=False)
+    include_obfuscation = Ignored()
+
+
+class AnswerSchema(RequestSchema):
+    """The fields that completions and chat completions share. ``max_n`` bounds ``n``."""
+
+    model = Text(required=True, error_messages={"required": "is required."})
+    max_tokens = Integer(validate=between(1))
+    temperature = Number(validate=between(0, 2))
+    top_p = Number(validate=between(0, 1))
+    top_k = Integer(validate=between(-1))
+    min_p = Number(validate=between(0, 1))
+    repeat_penalty = Number(validate=between(0.01, 10))
+    seed = Integer(validate=between(-(2**63), 2**63 - 1))
+    stop = StopStrings(load_default=())
+    n = Integer(load_default=1, validate=between(1))
+    stream = Boolean(load_default=False)
+    stream_options = fields.Nested(StreamOptionsSchema)
+    user = Text()
+
+    frequency_penalty = Unsupported(0)
+    presence_penalty = Unsupported(0)
+    logit_bias = Unsupported({})
+
+    def __init__(self, max_n: int) -> None:
+        super().__init__()
+        self._max_n = max_n
+
+    @validates_schema
+    def _check_n(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["n"] > self._max_n:
+            raise ValidationError(f"must be at most {self._max_n}, not {data['n']}.", "n")
+
+    @validates_schema
+    def _check_stream_options(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if "stream_options" in data and not data["stream"]:
+            raise ValidationError("is only allowed when stream is true.", "stream_options")
+
+
+def answer_fields(data: dict[str, Any], max_tokens: int | None) -> dict[str, Any]:
+    """The fields of `AnswerRequest`, from a loaded request."""
+    sampling = {k: data[k] for k in Sampling.__dataclass_fields__ if k in data}
+    return {
+        "model": data["model"],
+        "options": AnswerOptions(
+            n=data["n"], max_tokens=max_tokens, stop=data["stop"], sampling=Sampling(**sampling)
+        ),
+        "stream": data["stream"],
+        "include_usage": data.get("stream_options", {}).get("include_usage", False),
+    }

@@ -1,0 +1,102 @@
+"""POST /v1/chat/completions, https://platform.openai.com/docs/api-reference/chat/create."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+
+from ..inference.model import Model
+from .answers import AnswerRequest, AnswerSchema, answer_fields
+from .fields import Ignored, Integer, MessageText, Text, Unsupported, between
+from .loading import RequestSchema
+
+_ROLES = ("system", "developer", "user", "assistant")
+
+
+@dataclass(frozen=True)
+class ChatRequest(AnswerRequest):
+    """Messages to answer: ``role``, ``content`` and perhaps ``name``, all strings."""
+
+    messages: Sequence[Mapping[str, str]]
+
+    def tokens(self, model: Model) -> list[list[int]]:
+        """The token ids of the one prompt. Raises `PromptError`."""
+        return [model.chat_prompt(self.messages)]
+
+    def echoes(self, model: Model) -> list[str]:
+        """What the answers begin with: nothing."""
+        return [""]
+
+
+class MessageSchema(RequestSchema):
+    """One of the messages; what OpenAI's own client adds to an answer may come back in it."""
+
+    role = Text(
+        required=True,
+        validate=validate.OneOf(_ROLES, error="must be one of {choices}, not {input}."),
+        error_messages={"required": "is required."},
+    )
+    content = MessageText(required=True, error_messages={"required": "is required."})
+    name = Text()
+
+    annotations = Ignored()
+    audio = Unsupported()
+    function_call = Unsupported()
+    refusal = Unsupported()
+    tool_calls = Unsupported([])
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> dict[str, str]:
+        # Today's OpenAI calls the system message of some models the developer's.
+        role = "system" if data["role"] == "developer" else data["role"]
+        name = {"name": data["name"]} if "name" in data else {}
+        return {"role": role, "content": data["content"], **name}
+
+
+class ChatSchema(AnswerSchema):
+    """Loads a `ChatRequest`."""
+
+    messages = fields.List(
+        fields.Nested(MessageSchema),
+        required=True,
+        validate=validate.Length(min=1, error="must hold at least one message."),
+        error_messages={"required": "is required.", "invalid": "must be a list of messages."},
+    )
+    max_completion_tokens = Integer(validate=between(1))
+
+    audio = Unsupported()
+    function_call = Unsupported("none", "auto")
+    functions = Unsupported([])
+    logprobs = Unsupported(False)
+    modalities = Unsupported(["text"])
+    moderation = Unsupported()
+    response_format = Unsupported({"type": "text"})
+    tool_choice = Unsupported("none", "auto")
+    tools = Unsupported([])
+    top_logprobs = Unsupported(0)
+    verbosity = Unsupported("medium")
+    web_search_options = Unsupported()
+
+    metadata = Ignored()
+    parallel_tool_calls = Ignored()
+    prediction = Ignored()
+    prompt_cache_key = Ignored()
+    prompt_cache_options = Ignored()
+    prompt_cache_retention = Ignored()
+    reasoning_effort = Ignored()
+    safety_identifier = Ignored()
+    service_tier = Ignored()
+    store = Ignored()
+
+    @validates_schema
+    def _check_limits(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if "max_tokens" in data and "max_completion_tokens" in data:
+            raise ValidationError(
+                "cannot be used together with max_completion_tokens.", "max_tokens"
+            )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> ChatRequest:
+        limit = data.get("max_tokens", data.get("max_completion_tokens"))
+        return ChatRequest(messages=data["messages"], **answer_fields(data, limit))

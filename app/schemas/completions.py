@@ -1,0 +1,58 @@
+"""POST /v1/completions, https://platform.openai.com/docs/api-reference/completions/create."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import ValidationError, post_load, validates_schema
+
+from ..inference.model import Model
+from .answers import AnswerRequest, AnswerSchema, answer_fields
+from .fields import Boolean, Integer, Prompts, Unsupported
+
+_DEFAULT_MAX_TOKENS = 16  # OpenAI's and GPT4All's
+
+
+@dataclass(frozen=True)
+class CompletionRequest(AnswerRequest):
+    """Prompts to continue, each a text or a list of token ids."""
+
+    prompt: Sequence[str | list[int]]
+    echo: bool
+
+    def tokens(self, model: Model) -> list[list[int]]:
+        """The token ids of each prompt. Raises `PromptError`."""
+        return [
+            model.text_prompt(p) if isinstance(p, str) else model.token_prompt(p)
+            for p in self.prompt
+        ]
+
+    def echoes(self, model: Model) -> list[str]:
+        """What each answer begins with: the prompt's text with ``echo``, else nothing."""
+        if not self.echo:
+            return [""] * len(self.prompt)
+        return [p if isinstance(p, str) else model.vocabulary.text(p) for p in self.prompt]
+
+
+class CompletionSchema(AnswerSchema):
+    """Loads a `CompletionRequest`."""
+
+    prompt = Prompts(required=True, error_messages={"required": "is required."})
+    echo = Boolean(load_default=False)
+    best_of = Integer()
+
+    logprobs = Unsupported(False)
+    suffix = Unsupported("")
+
+    @validates_schema
+    def _check_best_of(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data.get("best_of", data["n"]) != data["n"]:
+            raise ValidationError(
+                "is not supported by this server yet; leave it out or send the value of n.",
+                "best_of",
+            )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> CompletionRequest:
+        shared = answer_fields(data, data.get("max_tokens", _DEFAULT_MAX_TOKENS))
+        return CompletionRequest(prompt=data["prompt"], echo=data["echo"], **shared)

@@ -1,0 +1,150 @@
+"""marshmallow fields for JSON: strict about types, with messages that say what is allowed."""
+
+import json
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+
+def shown(value: Any) -> str:
+    """A value as a message quotes it: its JSON, cut short."""
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def between(low: float | None = None, high: float | None = None) -> validate.Range:
+    """A range with both ends in it."""
+    if high is None:
+        return validate.Range(low, error="must be at least {min}, not {input}.")
+    return validate.Range(low, high, error="must be between {min} and {max}, not {input}.")
+
+
+class _JsonField(fields.Field[Any]):
+    """A field whose `_read` takes the JSON value alone, and raises `ValidationError`."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        return self._read(value)
+
+    def _read(self, value: Any) -> Any:
+        return value
+
+
+class Integer(_JsonField, fields.Integer):
+    """A whole number; ``5.0`` is one, as in JSON Schema, ``"5"`` is not."""
+
+    def _read(self, value: Any) -> int:
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValidationError(f"must be an integer, not {shown(value)}.")
+        return value
+
+
+class Number(_JsonField, fields.Float):
+    """A number, not a string that looks like one."""
+
+    def _read(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValidationError(f"must be a number, not {shown(value)}.")
+        return value
+
+
+class Boolean(_JsonField, fields.Boolean):
+    """``true`` or ``false``."""
+
+    def _read(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError(f"must be true or false, not {shown(value)}.")
+        return value
+
+
+class Text(_JsonField, fields.String):
+    """A string."""
+
+    def _read(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError(f"must be a string, not {shown(value)}.")
+        return value
+
+
+class Ignored(_JsonField):
+    """A field of OpenAI's that changes nothing here, whatever its value."""
+
+
+class Unsupported(_JsonField):
+    """A field of OpenAI's that this server does not have yet.
+
+    ``neutral`` are the values that ask for nothing, beside null.
+    """
+
+    def __init__(self, *neutral: Any) -> None:
+        super().__init__()
+        self._neutral = neutral
+
+    def _read(self, value: Any) -> Any:
+        for neutral in self._neutral:
+            # Python takes False for 0.
+            if value == neutral and isinstance(value, bool) == isinstance(neutral, bool):
+                return value
+        hints = ["leave it out", *(f"send {shown(neutral)}" for neutral in self._neutral)]
+        raise ValidationError(f"is not supported by this server yet; {' or '.join(hints)}.")
+
+
+class StopStrings(_JsonField):
+    """A string or a list of strings; becomes a tuple."""
+
+    most, longest = 32, 1000
+
+    def _read(self, value: Any) -> tuple[str, ...]:
+        strings = [value] if isinstance(value, str) else value
+        if not isinstance(strings, list) or not all(isinstance(s, str) for s in strings):
+            raise ValidationError(f"must be a string or a list of strings, not {shown(value)}.")
+        if len(strings) > self.most:
+            raise ValidationError(f"may hold at most {self.most} strings, not {len(strings)}.")
+        if not all(0 < len(string) <= self.longest for string in strings):
+            raise ValidationError(f"each string must have 1 to {self.longest} characters.")
+        return tuple(strings)
+
+
+class Prompts(_JsonField):
+    """A string, a list of strings, a list of token ids, or a list of such lists.
+
+    Becomes a list with a string or a list of integers for each prompt.
+    """
+
+    def _read(self, value: Any) -> list[str] | list[list[int]]:
+        if isinstance(value, str) or _are_token_ids(value):
+            return [value]
+        if not isinstance(value, list) or not value:
+            raise ValidationError(f"must be a string or a list that is not empty: {shown(value)}.")
+        if not all(isinstance(v, str) for v in value) and not all(map(_are_token_ids, value)):
+            raise ValidationError(
+                f"must hold strings only, or token ids, or lists of token ids: {shown(value)}."
+            )
+        return value
+
+
+def _are_token_ids(value: Any) -> bool:
+    # type(): Python's booleans are integers.
+    return isinstance(value, list) and bool(value) and all(type(item) is int for item in value)
+
+
+class MessageText(_JsonField):
+    """A message's content: a string or a list of text parts, which become lines of one string."""
+
+    def _read(self, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, list):
+            raise ValidationError(f"must be a string or a list of parts, not {shown(value)}.")
+        return "\n".join(map(self._part, value))
+
+    @staticmethod
+    def _part(part: Any) -> str:
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise ValidationError(f"a part must be an object with a type: {shown(part)}.")
+        if part["type"] != "text":
+            raise ValidationError(f"the model reads text only, no {part['type'][:40]!r}.")
+        if not isinstance(part.get("text"), str):
+            raise ValidationError(f"a part's text must be a string: {shown(part)}.")
+        return str(part["text"])

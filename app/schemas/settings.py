@@ -1,0 +1,75 @@
+"""The server's settings: environment variables that begin with ``GPT4ALL_``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load
+
+from .fields import between
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text names its variable."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, checked. ``threads`` None leaves the choice to the server."""
+
+    data_dir: Path
+    model: str | None
+    strict_model: bool
+    context_length: int
+    threads: int | None
+    queue_limit: int
+    max_n: int
+    max_body_bytes: int
+
+    @property
+    def models_dir(self) -> Path:
+        """Where the GGUF files are."""
+        return self.data_dir / "models"
+
+    @property
+    def cache_dir(self) -> Path:
+        """What is made from the models; can be deleted."""
+        return self.data_dir / "cache"
+
+
+class SettingsSchema(Schema):
+    """Loads `Settings` from strings, as the environment holds them."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": "is no setting of this server; see README.md for what there is."}
+
+    data_dir = fields.String(required=True)
+    model = fields.String(load_default=None)
+    strict_model = fields.Boolean(load_default=False)
+    context_length = fields.Integer(load_default=2048, validate=between(32))
+    threads = fields.Integer(load_default=None, validate=between(1, 512))
+    queue_limit = fields.Integer(load_default=8, validate=between(0, 1000))
+    max_n = fields.Integer(load_default=8, validate=between(1, 1000))
+    max_body_bytes = fields.Integer(load_default=2**20, validate=between(1000))
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> Settings:
+        return Settings(**{**data, "data_dir": Path(data["data_dir"]).absolute()})
+
+
+def read_settings(values: Mapping[str, str], default_data_dir: str) -> Settings:
+    """The settings given by ``values``: variable names without prefix, and their texts.
+
+    An empty text counts as left out. Raises `SettingsError`, which names the variable.
+    """
+    given = {name.lower(): text for name, text in values.items() if str(text).strip()}
+    try:
+        settings: Settings = SettingsSchema().load({"data_dir": default_data_dir, **given})
+    except ValidationError as error:
+        name, messages = next(iter(error.messages_dict.items()))
+        value = f" ({given[name]!r})" if name in given else ""
+        raise SettingsError(f"GPT4ALL_{name.upper()}{value}: {messages[0]}") from error
+    return settings
