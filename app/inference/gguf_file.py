@@ -37,9 +37,19 @@ class GGUFFile:
         self._fields = reader.fields
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a metadata key as Python's own type, or ``default``."""
+        """The value of a metadata key as Python's own type, or ``default``.
+
+        Raises `ModelError` when a text in it is no UTF-8.
+        """
         field = self._fields.get(key)
-        return default if field is None else field.contents()
+        try:
+            return default if field is None else field.contents()
+        except UnicodeDecodeError as error:
+            raise self.unusable(f"{key} is no UTF-8.") from error
+
+    def unusable(self, reason: str) -> ModelError:
+        """The error that says why this file cannot be used."""
+        return ModelError(f"{self.path.name} cannot be used: {reason}")
 
     def scalars(self, prefix: str) -> Iterator[tuple[str, Any, gguf.GGUFValueType]]:
         """Key, value and GGUF type of the metadata whose key begins with ``prefix``."""
@@ -56,9 +66,6 @@ def read_gguf(path: Path) -> GGUFFile:
     """
     try:
         file = GGUFFile(path, gguf.GGUFReader(path))
-        _judge(file)
-    except ModelError as error:
-        raise ModelError(f"{path.name} cannot be used: {error}") from error
     # GGUFReader has no error class of its own: what is out of bounds surfaces as any of these.
     except (ValueError, LookupError, OverflowError, RecursionError, TypeError) as error:
         raise ModelError(
@@ -66,33 +73,61 @@ def read_gguf(path: Path) -> GGUFFile:
         ) from error
     except OSError as error:
         raise ModelError(f"{path.name} cannot be read: {error.strerror or error}.") from error
+    _judge(file)
     return file
 
 
 def _judge(file: GGUFFile) -> None:
     architecture = file.get("general.architecture")
     if architecture != "llama":
-        raise ModelError(f"its architecture is {architecture!r}; only 'llama' runs here.")
+        raise file.unusable(f"its architecture is {architecture!r}; only 'llama' runs here.")
     scaling = file.get("llama.rope.scaling.type", "none")
     if scaling != "none":
-        raise ModelError(f"it needs {scaling!r} RoPE scaling, which the engine cannot apply.")
+        raise file.unusable(f"it needs {scaling!r} RoPE scaling, which the engine cannot apply.")
+    _judge_sizes(file)
     names = {tensor.name for tensor in file.tensors}
     for tensor in file.tensors:
         if not _TENSOR.fullmatch(tensor.name):
-            raise ModelError(f"the engine cannot apply its tensor {tensor.name!r}.")
+            raise file.unusable(f"the engine cannot apply its tensor {tensor.name!r}.")
         if tensor.tensor_type.name not in _WEIGHT_TYPES:
-            raise ModelError(
+            raise file.unusable(
                 f"its weights are {tensor.tensor_type.name}, which the engine does not know. "
                 "Use a Q4_K_M, Q5_K_M, Q8_0 or F16 version of the model."
             )
     for name in _required_tensors(file):
         if name not in names:
-            raise ModelError(f"the tensor {name!r} is missing.")
+            raise file.unusable(f"the tensor {name!r} is missing.")
+
+
+def _judge_sizes(file: GGUFFile) -> None:
+    """What the engine divides by, allocates or looks up without a check of its own."""
+    sizes = {}
+    for name in ("block_count", "context_length", "embedding_length", "attention.head_count"):
+        size = file.get(f"llama.{name}")
+        if type(size) is not int or size < 1:
+            raise file.unusable(f"its metadata have no valid llama.{name}.")
+        sizes[name] = size
+    heads = sizes["attention.head_count"]
+    kv_heads = file.get("llama.attention.head_count_kv", heads)
+    if type(kv_heads) is not int or kv_heads < 1 or heads % kv_heads:
+        raise file.unusable("it has no valid llama.attention.head_count_kv.")
+    if sizes["embedding_length"] % heads:
+        raise file.unusable("its embedding length is no multiple of its attention heads.")
+    tokens = file.get("tokenizer.ggml.tokens")
+    rows = [tensor.shape[-1] for tensor in file.tensors if tensor.name == "token_embd.weight"]
+    if not isinstance(tokens, list) or rows != [len(tokens)]:
+        raise file.unusable("it has not one embedding for each token of its vocabulary.")
+    for name in ("bos", "eos"):
+        token = file.get(f"tokenizer.ggml.{name}_token_id", 0)
+        if type(token) is not int or token not in range(len(tokens)):
+            raise file.unusable(f"its {name}_token_id is no token.")
+    if not isinstance(file.get("tokenizer.chat_template", ""), str):
+        raise file.unusable("its chat template is no text.")
 
 
 def _required_tensors(file: GGUFFile) -> Iterator[str]:
     yield "token_embd.weight"
     yield "output_norm.weight"
-    for block in range(int(file.get("llama.block_count", 0))):
+    for block in range(file.get("llama.block_count")):
         for tensor in _BLOCK_TENSORS:
             yield f"blk.{block}.{tensor}.weight"

@@ -83,9 +83,10 @@ class Sampler:
         """The ids of the ``top_k`` largest logits, largest first."""
         top_k = self._sampling.top_k
         if not 0 < top_k < len(logits):
-            return np.argsort(-logits, kind="stable")
-        tokens = np.argpartition(logits, -top_k)[-top_k:]
-        return tokens[np.lexsort((tokens, -logits[tokens]))]
+            return np.argsort(logits)[::-1]
+        tokens: NDArray[np.intp] = np.argpartition(logits, -top_k)[-top_k:]
+        order: NDArray[np.intp] = np.lexsort((tokens, -logits[tokens]))
+        return tokens[order]
 
     def _nucleus(self, weights: NDArray[np.float64]) -> int:
         """How many of the candidates (weights sorted, largest first, 1) top-p and min-p keep."""

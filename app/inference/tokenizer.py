@@ -11,7 +11,6 @@ from gguf.constants import TokenType
 from gguf.vocab import bytes_to_unicode
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from .errors import ModelError
 from .gguf_file import GGUFFile
 
 # Byte-level BPE writes each byte as one printable character (GPT-2, `encoder.py`).
@@ -41,9 +40,9 @@ def build_tokenizer(file: GGUFFile) -> Tokenizer:
     """
     kind, pre = file.get("tokenizer.ggml.model"), file.get("tokenizer.ggml.pre")
     if kind != "gpt2" or pre not in _PRE_TOKENIZERS:
-        raise ModelError(
-            f"{file.path.name} cannot be used: its tokenizer is {kind!r} with the pre-tokenizer "
-            f"{pre!r}; supported: 'gpt2' with {', '.join(map(repr, _PRE_TOKENIZERS))}."
+        raise file.unusable(
+            f"its tokenizer is {kind!r} with the pre-tokenizer {pre!r}; "
+            f"supported: 'gpt2' with {', '.join(map(repr, _PRE_TOKENIZERS))}."
         )
     tokens: list[str] = file.get("tokenizer.ggml.tokens", [])
     merges = [tuple(pair.split(" ", 1)) for pair in file.get("tokenizer.ggml.merges", [])]
@@ -54,7 +53,7 @@ def build_tokenizer(file: GGUFFile) -> Tokenizer:
     try:
         tokenizer = Tokenizer(models.BPE(vocabulary, merges))
     except Exception as error:  # tokenizers raises bare Exceptions
-        raise ModelError(f"{file.path.name} cannot be used: {error}") from error
+        raise file.unusable(f"its vocabulary is broken ({error}).") from error
     tokenizer.pre_tokenizer = _PRE_TOKENIZERS[pre]
     tokenizer.decoder = decoders.ByteLevel()
     types: list[int] = file.get("tokenizer.ggml.token_type", [])

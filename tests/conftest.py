@@ -1,0 +1,91 @@
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.inference.library import ModelFile
+from app.inference.model import Model
+
+from .server import ROOT, Server
+from .tiny_gguf import write_tiny_gguf
+
+DEFAULT_MODEL = "SmolLM2-135M-Instruct.Q4_1"
+
+
+@pytest.fixture(scope="session")
+def default_gguf() -> Path:
+    """The default model's file, which `make model` downloads."""
+    data = Path(os.environ.get("GPT4ALL_DATA_DIR") or ROOT / "instance")
+    path = data / "models" / f"{DEFAULT_MODEL}.gguf"
+    if not path.is_file():
+        pytest.exit(f"{path} is missing: run `make model`, or put it there.", returncode=1)
+    return path
+
+
+@pytest.fixture(scope="session")
+def data_dir(default_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the default model; what is prepared from it is prepared once."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "models").mkdir()
+    shutil.copy2(default_gguf, folder / "models")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(data_dir: Path) -> Iterator[Server]:
+    """A real server, started as the README says, with the default model."""
+    with Server(data_dir) as running:
+        yield running
+
+
+@pytest.fixture
+def tiny_gguf(tmp_path: Path) -> Path:
+    """A data folder's models folder with one tiny random model in it."""
+    models = tmp_path / "models"
+    models.mkdir()
+    return write_tiny_gguf(models / "tiny.gguf")
+
+
+@pytest.fixture
+def app(tiny_gguf: Path) -> Flask:
+    return create_app({"DATA_DIR": str(tiny_gguf.parent.parent)})
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def load_tiny(tmp_path: Path) -> Iterator[Callable[..., Model]]:
+    """A function that writes a tiny model with `write_tiny_gguf`'s arguments and loads it."""
+    models: list[Model] = []
+
+    def load(context_length: int = 256, **how: object) -> Model:
+        path = write_tiny_gguf(tmp_path / f"tiny-{len(models)}.gguf", **how)
+        file = ModelFile(path.stem, path)
+        models.append(Model.load(file, tmp_path / "cache", context_length, threads=1))
+        return models[-1]
+
+    yield load
+    for model in models:
+        model.close()
+
+
+@pytest.fixture
+def tiny(load_tiny: Callable[..., Model]) -> Model:
+    return load_tiny()
+
+
+@pytest.fixture(scope="session")
+def smollm(data_dir: Path) -> Iterator[Model]:
+    """The default model, in this process."""
+    path = data_dir / "models" / f"{DEFAULT_MODEL}.gguf"
+    model = Model.load(ModelFile(DEFAULT_MODEL, path), data_dir / "cache", 2048, threads=2)
+    yield model
+    model.close()

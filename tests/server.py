@@ -1,0 +1,79 @@
+"""The server as a user starts it: waitress in a process of its own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).parent.parent
+
+
+class Server:
+    """A running `waitress-serve`, to be used in a ``with`` block."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = ""
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if "GPT4ALL_" not in name},
+            "GPT4ALL_DATA_DIR": str(data_dir),
+            **{f"GPT4ALL_{name}": value for name, value in settings.items()},
+        }
+
+    def __enter__(self) -> "Server":
+        command = [
+            *(sys.executable, "-m", "waitress", f"--listen=127.0.0.1:{self.port}"),
+            *("--threads=16", "--channel-request-lookahead=1", "wsgi:app"),
+        ]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=self._environment, stderr=subprocess.PIPE, text=True
+        )
+        self._serving = threading.Event()
+        self._reader = threading.Thread(target=self._read_log)
+        self._reader.start()
+        self._serving.wait(60)
+        assert self._process.poll() is None, self.log
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+        self._reader.join()
+
+    def get(self, path: str, **how: Any) -> requests.Response:
+        return requests.get(self.url + path, timeout=60, **how)
+
+    def post(self, path: str, body: Any, **how: Any) -> requests.Response:
+        return requests.post(self.url + path, json=body, timeout=60, **how)
+
+    def events(self, path: str, body: dict[str, Any]) -> list[str]:
+        """The data of all events of a stream."""
+        with self.post(path, {**body, "stream": True}, stream=True) as response:
+            assert response.headers["Content-Type"].startswith("text/event-stream")
+            text = response.content.decode()
+        assert text.endswith("\n\n")
+        return [event.removeprefix("data: ") for event in text[:-2].split("\n\n")]
+
+    def send(self, path: str, body: dict[str, Any]) -> socket.socket:
+        """Sends a request and returns its connection, to be read or left."""
+        data = json.dumps(body).encode()
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n"
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        connection.sendall(head.encode() + data)
+        return connection
+
+    def _read_log(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.log += line
+            if "Serving on" in line:
+                self._serving.set()
+        self._serving.set()

@@ -1,0 +1,69 @@
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+
+def test_an_unknown_path_is_a_404_in_the_envelope(client: FlaskClient) -> None:
+    response = client.get("/v1/nothing")
+    assert response.status_code == 404
+    assert response.json == {
+        "error": {
+            "message": "There is nothing at /v1/nothing; the API is below /v1.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": None,
+        }
+    }
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+def test_getting_an_answer_is_refused_in_gpt4alls_words(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 405
+    assert "POST" in response.headers["Allow"]
+    assert response.json["error"]["message"] == "Only POST requests are accepted."
+    assert response.json["error"]["code"] == "method_not_supported"
+
+
+def test_an_unsupported_media_type_is_in_the_envelope(app: Flask) -> None:
+    from flask import request
+
+    app.add_url_rule("/strict", view_func=lambda: request.json, methods=["POST"])
+    response = app.test_client().post("/strict", data="{}", content_type="text/plain")
+    assert response.status_code == 415
+    assert response.json["error"]["type"] == "invalid_request_error"
+
+
+def test_a_fault_of_the_server_is_logged_and_not_shown(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("secret detail")
+
+    app.add_url_rule("/fail", view_func=fail)
+    response = app.test_client().get("/fail")
+    assert response.status_code == 500
+    assert response.json["error"] == {
+        "message": "The server failed; its log says why.",
+        "type": "server_error",
+        "param": None,
+        "code": "internal_error",
+    }
+    assert "RuntimeError: secret detail" in caplog.text
+
+
+def test_an_error_after_the_start_of_a_stream_is_its_last_event(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A dying engine cannot be had on demand.
+    def die(*arguments: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("app.inference.kv_cache.KVCache.append", die)
+    body = {"model": "tiny", "prompt": "a", "stream": True, "max_tokens": 5, "temperature": 0}
+    events = client.post("/v1/completions", json=body).text.split("\n\n")
+    assert events[-2].startswith('event: error\ndata: {"error":{"message":"The server failed;')
+    assert "secret detail" in caplog.text
+    assert "[DONE]" not in events[-2]
+    monkeypatch.undo()
+    assert client.post("/v1/completions", json={**body, "stream": False}).status_code == 200

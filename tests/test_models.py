@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from .tiny_gguf import write_tiny_gguf
+
+TINY = {
+    "id": "tiny",
+    "object": "model",
+    "created": 0,
+    "owned_by": "humanity",
+    "root": "tiny",
+    "parent": None,
+    "permissions": [
+        {
+            "id": "placeholder",
+            "object": "model_permission",
+            "created": 0,
+            "allow_create_engine": False,
+            "allow_sampling": False,
+            "allow_logprobs": False,
+            "allow_search_indices": False,
+            "allow_view": True,
+            "allow_fine_tuning": False,
+            "organization": "*",
+            "group": None,
+            "is_blocking": False,
+        }
+    ],
+}
+
+
+def test_the_list_holds_every_model(client: FlaskClient) -> None:
+    assert client.get("/v1/models").json == {"object": "list", "data": [TINY]}
+
+
+def test_a_model_put_into_the_folder_is_listed_at_once(
+    client: FlaskClient, tiny_gguf: Path
+) -> None:
+    write_tiny_gguf(tiny_gguf.parent / "another.GGUF")
+    assert [model["id"] for model in client.get("/v1/models").json["data"]] == ["another", "tiny"]
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny.gguf"])
+def test_a_model_is_found_by_its_names(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/v1/models/{name}").json == TINY
+
+
+@pytest.mark.parametrize(
+    "url", ["/v1/models/some/My Model v1.0", "/v1/models/some%2FMy%20Model%20v1.0"]
+)
+def test_names_may_hold_slashes_and_spaces(client: FlaskClient, tiny_gguf: Path, url: str) -> None:
+    (tiny_gguf.parent / "some").mkdir()
+    write_tiny_gguf(tiny_gguf.parent / "some" / "My Model v1.0.gguf")
+    assert client.get(url).json["id"] == "some/My Model v1.0"
+
+
+@pytest.mark.parametrize("name", ["nope", "a//b", "../tiny", "Tiny"])
+def test_an_unknown_model_is_a_404(client: FlaskClient, name: str) -> None:
+    response = client.get(f"/v1/models/{name}")
+    assert response.status_code == 404
+    assert response.json["error"]["code"] == "model_not_found"
+    assert name in response.json["error"]["message"]
+
+
+@pytest.mark.parametrize(("path", "shown"), [("/v1/models", ""), ("/v1/models/x", "/*")])
+def test_posting_is_refused_in_gpt4alls_words(client: FlaskClient, path: str, shown: str) -> None:
+    response = client.post(path)
+    assert response.status_code == 405
+    assert response.json["error"] == {
+        "message": f"Not allowed to POST on /v1/models{shown}. "
+        "(HINT: Perhaps you meant to use a different HTTP method?)",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": None,
+    }

@@ -1,0 +1,77 @@
+import time
+
+import pytest
+from flask.testing import FlaskClient
+
+CHAT = '{"model": "m", "messages": [{"role": "user", "content": "a,]"}], "max_tokens": 1'
+
+
+def post(client: FlaskClient, body: str | bytes, content_type: str = "application/json") -> tuple:
+    response = client.post("/v1/chat/completions", data=body, content_type=content_type)
+    return response.status_code, response.json
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "text/plain", "", "application/json"]
+)
+def test_the_body_is_json_whatever_its_type(client: FlaskClient, content_type: str) -> None:
+    assert post(client, CHAT + "}", content_type)[0] == 200
+
+
+@pytest.mark.parametrize("end", [",}", ', "stop": ["a", "b",],\n }', ',"user":"\\",}",}', "}"])
+def test_a_trailing_comma_is_forgiven(client: FlaskClient, end: str) -> None:
+    assert post(client, CHAT + end)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "nonsense",
+        CHAT,
+        CHAT + ",,}",
+        CHAT + ', "stop": [,]}',
+        "{,}",
+        "{'model': 'm'}",
+        CHAT + "} // comment",
+        CHAT + ', "temperature": NaN}',
+        CHAT + ', "temperature": Infinity}',
+        CHAT + ', "n": ' + "1" * 5000 + "}",
+        "[" * 100_000,
+        b'{"model": "\xff"}',
+        '{"model": "m", "prompt": "\\ud800"}',
+    ],
+)
+def test_what_is_no_json_is_refused(client: FlaskClient, body: str | bytes) -> None:
+    status, answer = post(client, body)
+    assert status == 400
+    assert answer["error"]["message"].startswith("error parsing request JSON: ")
+
+
+@pytest.mark.parametrize("body", ["[]", '"text"', "null", "5"])
+def test_the_body_must_be_an_object(client: FlaskClient, body: str) -> None:
+    status, answer = post(client, body)
+    assert (status, answer["error"]["message"]) == (
+        400,
+        "error parsing request JSON: the body must be an object",
+    )
+
+
+def test_a_byte_order_mark_is_ignored(client: FlaskClient) -> None:
+    assert post(client, b"\xef\xbb\xbf" + CHAT.encode() + b"}")[0] == 200
+
+
+def test_a_hostile_body_is_refused_in_linear_time(client: FlaskClient) -> None:
+    def seconds(length: int) -> float:
+        start = time.perf_counter()
+        assert post(client, '"' + '\\"' * length)[0] == 400
+        return time.perf_counter() - start
+
+    # Quadratic time would make this a hundred.
+    assert seconds(200_000) < 50 * max(seconds(20_000), 0.001)
+
+
+def test_a_body_over_the_limit_is_a_413(client: FlaskClient) -> None:
+    status, answer = post(client, CHAT + " " * 2**20 + "}")
+    assert status == 413
+    assert "1048576 bytes" in answer["error"]["message"]

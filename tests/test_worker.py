@@ -1,0 +1,123 @@
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app.inference.errors import Cancelled, ModelError
+from app.inference.library import ModelFile
+from app.inference.model import Model
+from app.worker import QueueFull, Turns, Worker
+
+
+def never() -> None:
+    pass
+
+
+def wait_for(turns: Turns, waiting: int) -> None:
+    """Returns when so many wait; there is no event to wait for, the lock's own is private."""
+    with turns._changed:
+        assert turns._changed.wait_for(lambda: turns.waiting == waiting, timeout=10)
+
+
+def test_one_at_a_time_and_first_come_first_served() -> None:
+    turns, served = Turns(limit=8), []
+
+    def work(number: int) -> None:
+        with turns.turn(never):
+            assert turns.taken
+            served.append(number)
+
+    with ThreadPoolExecutor() as pool, turns.turn(never):
+        for number in range(5):
+            pool.submit(work, number)
+            wait_for(turns, number + 1)
+        assert served == []
+    assert served == list(range(5))
+    assert not turns.taken
+
+
+def test_who_finds_the_queue_full_is_turned_away_at_once() -> None:
+    turns = Turns(limit=1)
+    with ThreadPoolExecutor() as pool:
+        with turns.turn(never):
+            waiting = pool.submit(lambda: turns.turn(never).__enter__())
+            wait_for(turns, 1)
+            with pytest.raises(QueueFull), turns.turn(never):
+                pass
+        waiting.result()
+
+
+def test_a_limit_of_0_lets_nobody_wait() -> None:
+    turns = Turns(limit=0)
+    with turns.turn(never), pytest.raises(QueueFull), turns.turn(never):
+        pass
+    with turns.turn(never):
+        pass
+
+
+def test_who_leaves_the_queue_gives_up_the_place() -> None:
+    turns, left = Turns(limit=1), threading.Event()
+
+    def check() -> None:
+        if left.is_set():
+            raise Cancelled
+
+    def wait() -> None:
+        with turns.turn(check):
+            pytest.fail("nobody should get here")
+
+    with ThreadPoolExecutor() as pool, turns.turn(never):
+        waiting = pool.submit(wait)
+        wait_for(turns, 1)
+        left.set()
+        with pytest.raises(Cancelled):
+            waiting.result(timeout=10)
+        assert turns.waiting == 0
+
+
+def test_an_error_gives_the_turn_back() -> None:
+    turns = Turns(limit=0)
+    with pytest.raises(ZeroDivisionError), turns.turn(never):
+        raise ZeroDivisionError
+    assert not turns.taken
+
+
+@pytest.fixture
+def worker(load_tiny: Callable[..., Model]) -> Worker:
+    def load(file: ModelFile) -> Model:
+        if file.name == "broken":
+            raise ModelError("broken")
+        model = load_tiny()
+        model.file = file
+        return model
+
+    return Worker(load, queue_limit=8)
+
+
+A, B, BROKEN = (ModelFile(name, Path(name)) for name in ("a", "b", "broken"))
+
+
+def test_a_model_stays_loaded(worker: Worker) -> None:
+    with worker.model(A, never) as first:
+        pass
+    with worker.model(A, never) as second:
+        assert second is first
+    assert worker.loaded == "a"
+
+
+def test_another_model_takes_the_first_ones_place(worker: Worker) -> None:
+    with worker.model(A, never) as first:
+        pass
+    with worker.model(B, never):
+        assert worker.loaded == "b"
+        assert first._engine._llm is None
+
+
+def test_a_model_that_fails_to_load_leaves_the_worker_usable(worker: Worker) -> None:
+    with pytest.raises(ModelError), worker.model(BROKEN, never):
+        pass
+    assert worker.loaded is None
+    with worker.model(A, never):
+        assert worker.loaded == "a"

@@ -1,0 +1,114 @@
+"""A Llama of a few thousand random weights, written as today's converters write models."""
+
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+from gguf.vocab import bytes_to_unicode
+
+CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+USER_DEFINED = ["<tool>"]
+MERGES = ["h e", "he l", "l o", "hel lo", "Ġ w", "o r", "Ġw or", "l d", "Ġwor ld"]
+TOKENS = [
+    *CONTROL,
+    *USER_DEFINED,
+    *bytes_to_unicode().values(),
+    *(merge.replace(" ", "") for merge in MERGES),
+]
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+EMBEDDING, HEADS, KV_HEADS, FEED_FORWARD, BLOCKS = 32, 4, 2, 64, 2
+
+
+def write_tiny_gguf(
+    path: Path,
+    *,
+    seed: int = 0,
+    context_length: int = 256,
+    metadata: dict[str, Any] | None = None,
+    tensors: dict[str, np.ndarray | None] | None = None,
+    architecture: str = "llama",
+) -> Path:
+    """Writes the model; ``metadata`` and ``tensors`` replace or, with None, leave out."""
+    writer = gguf.GGUFWriter(path, arch=architecture)
+    values = {
+        f"{architecture}.block_count": BLOCKS,
+        f"{architecture}.context_length": context_length,
+        f"{architecture}.embedding_length": EMBEDDING,
+        f"{architecture}.feed_forward_length": FEED_FORWARD,
+        f"{architecture}.attention.head_count": HEADS,
+        f"{architecture}.attention.head_count_kv": KV_HEADS,
+        f"{architecture}.attention.layer_norm_rms_epsilon": 1e-5,
+        f"{architecture}.rope.dimension_count": EMBEDDING // HEADS,
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "smollm",
+        "tokenizer.ggml.tokens": TOKENS,
+        "tokenizer.ggml.merges": MERGES,
+        "tokenizer.ggml.token_type": [
+            *[int(gguf.TokenType.CONTROL)] * len(CONTROL),
+            *[int(gguf.TokenType.USER_DEFINED)] * len(USER_DEFINED),
+            *[int(gguf.TokenType.NORMAL)] * (len(TOKENS) - len(CONTROL) - len(USER_DEFINED)),
+        ],
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.add_bos_token": False,
+        "tokenizer.chat_template": TEMPLATE,
+    }
+    for key, value in (values | (metadata or {})).items():
+        if value is not None:
+            _add(writer, key, value)
+    for name, tensor in (_random_tensors(seed) | (tensors or {})).items():
+        if tensor is not None:
+            writer.add_tensor(name, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
+    match value:
+        case bool():
+            writer.add_bool(key, value)
+        case int():
+            writer.add_uint32(key, value)
+        case float():
+            writer.add_float32(key, value)
+        case str():
+            writer.add_string(key, value)
+        case list():
+            writer.add_array(key, value)
+
+
+def _random_tensors(seed: int) -> dict[str, np.ndarray | None]:
+    random = np.random.default_rng(seed)
+
+    def weights(*shape: int) -> np.ndarray:
+        return random.normal(scale=0.3, size=shape).astype(np.float32)
+
+    def norm() -> np.ndarray:
+        return np.ones(EMBEDDING, dtype=np.float32)
+
+    kv = EMBEDDING // HEADS * KV_HEADS
+    tensors: dict[str, np.ndarray | None] = {
+        "token_embd.weight": weights(len(TOKENS), EMBEDDING),
+        "output_norm.weight": norm(),
+    }
+    for block in range(BLOCKS):
+        tensors |= {
+            f"blk.{block}.attn_norm.weight": norm(),
+            f"blk.{block}.attn_q.weight": weights(EMBEDDING, EMBEDDING),
+            f"blk.{block}.attn_k.weight": weights(kv, EMBEDDING),
+            f"blk.{block}.attn_v.weight": weights(kv, EMBEDDING),
+            f"blk.{block}.attn_output.weight": weights(EMBEDDING, EMBEDDING),
+            f"blk.{block}.ffn_norm.weight": norm(),
+            f"blk.{block}.ffn_gate.weight": weights(FEED_FORWARD, EMBEDDING),
+            f"blk.{block}.ffn_up.weight": weights(FEED_FORWARD, EMBEDDING),
+            f"blk.{block}.ffn_down.weight": weights(EMBEDDING, FEED_FORWARD),
+        }
+    return tensors
