@@ -40,13 +40,17 @@ class Server:
         self._reader = threading.Thread(target=self._read_log)
         self._reader.start()
         self._serving.wait(60)
-        assert self._process.poll() is None, self.log
+        if "Serving on" not in self.log:
+            self.__exit__()
+            raise RuntimeError(self.log)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._process.terminate()
         self._process.wait(30)
         self._reader.join()
+        assert self._process.stderr is not None
+        self._process.stderr.close()
 
     def get(self, path: str, **how: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=60, **how)

@@ -10,6 +10,7 @@ import json
 import logging
 import shutil
 import tempfile
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -148,19 +149,18 @@ def _facts(file: GGUFFile, identity: str) -> Facts:
 
 
 def _write_weights(file: GGUFFile, path: Path) -> None:
-    writer = gguf.GGUFWriter(path, arch="llama")
-    for key, value, kind in file.scalars("llama."):
-        writer.add_key_value(key, value, kind)
-    _write_placeholder_vocabulary(writer, size=len(file.get("tokenizer.ggml.tokens")))
     names = {tensor.name for tensor in file.tensors}
-    for tensor in file.tensors:
-        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-        if tensor.name == "token_embd.weight" and "output.weight" not in names:
-            writer.add_tensor("output.weight", tensor.data, raw_dtype=tensor.tensor_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    with closing(gguf.GGUFWriter(path, arch="llama")) as writer:
+        for key, value, kind in file.scalars("llama."):
+            writer.add_key_value(key, value, kind)
+        _write_placeholder_vocabulary(writer, size=len(file.get("tokenizer.ggml.tokens")))
+        for tensor in file.tensors:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+            if tensor.name == "token_embd.weight" and "output.weight" not in names:
+                writer.add_tensor("output.weight", tensor.data, raw_dtype=tensor.tensor_type)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
 
 
 def _write_placeholder_vocabulary(writer: gguf.GGUFWriter, size: int) -> None:

@@ -1,0 +1,138 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gguf import GGUFReader
+
+from app.inference.adapt import Facts, prepare
+from app.inference.errors import ModelError
+from app.inference.gguf_file import read_gguf
+
+from .tiny_gguf import EMBEDDING, TEMPLATE, TOKENS, write_tiny_gguf
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def prepared_files(cache: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
+
+
+def test_the_facts_are_those_of_the_file(tmp_path: Path, cache: Path) -> None:
+    facts = prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache).facts
+    assert facts == Facts(
+        identity=facts.identity,
+        context_length=256,
+        vocabulary_size=len(TOKENS),
+        bos_token=1,
+        eos_token=2,
+        add_bos_token=False,
+        end_tokens=[0, 2],
+        chat_template=TEMPLATE,
+    )
+
+
+def test_the_file_itself_is_left_as_it_is(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    prepare(path, cache)
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+def test_a_model_is_prepared_once(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    prepare(path, cache)
+    before = prepared_files(cache)
+    prepare(path, cache)
+    assert prepared_files(cache) == before
+
+
+def test_a_changed_file_is_prepared_anew_in_the_old_ones_place(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    first = prepare(path, cache)
+    write_tiny_gguf(path, context_length=64)
+    second = prepare(path, cache)
+    assert second.facts.context_length == 64
+    assert second.folder == first.folder
+
+
+def test_a_file_of_another_time_is_prepared_anew(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    first = prepare(path, cache).facts.identity
+    os.utime(path, (1, 1))
+    assert prepare(path, cache).facts.identity != first
+
+
+def test_models_of_one_name_in_two_folders_are_kept_apart(tmp_path: Path, cache: Path) -> None:
+    for name, context_length in (("one", 64), ("two", 128)):
+        (tmp_path / name).mkdir()
+        write_tiny_gguf(tmp_path / name / "a.gguf", context_length=context_length)
+    lengths = [
+        prepare(tmp_path / name / "a.gguf", cache).facts.context_length
+        for name in ("one", "two", "one")
+    ]
+    assert lengths == [64, 128, 64]
+
+
+def test_a_deleted_cache_is_made_again(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    weights = prepare(path, cache).weights
+    for file in sorted(cache.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    assert prepare(path, cache).weights == weights
+    assert weights.is_file()
+
+
+def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, cache: Path) -> None:
+    (cache / ".new-killed").mkdir(parents=True)
+    (cache / ".new-killed" / "weights.gguf").write_bytes(b"half")
+    prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache)
+    assert not (cache / ".new-killed").exists()
+
+
+def test_a_failure_leaves_nothing_behind(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A full disk cannot be had on demand.
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    monkeypatch.setattr("gguf.GGUFWriter.write_tensors_to_file", full)
+    with pytest.raises(ModelError, match=r"a\.gguf cannot be prepared: .*No space left"):
+        prepare(path, cache)
+    assert [path.name for path in cache.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"tokenizer.ggml.model": "t5"}, "its tokenizer is 't5'"),
+        ({"tokenizer.ggml.pre": "other"}, "pre-tokenizer 'other'; supported: 'gpt2' with 'smollm'"),
+        ({"tokenizer.ggml.merges": ["x yz"]}, "its vocabulary is broken"),
+    ],
+)
+def test_a_vocabulary_that_is_not_supported_is_refused(
+    tmp_path: Path, cache: Path, metadata: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ModelError, match=reason):
+        prepare(write_tiny_gguf(tmp_path / "a.gguf", metadata=metadata), cache)
+
+
+def test_an_output_of_its_own_is_kept(tmp_path: Path, cache: Path) -> None:
+    output = np.full((len(TOKENS), EMBEDDING), 0.5, dtype=np.float32)
+    path = write_tiny_gguf(tmp_path / "a.gguf", tensors={"output.weight": output})
+    tensors = {t.name: t.data for t in read_gguf(path).tensors}
+    rewritten = {t.name: t.data for t in GGUFReader(prepare(path, cache).weights).tensors}
+    assert rewritten.keys() == tensors.keys()
+    for name, data in tensors.items():
+        np.testing.assert_array_equal(rewritten[name], data)
+
+
+def test_tied_embeddings_become_the_output(tmp_path: Path, cache: Path) -> None:
+    prepared = prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache)
+    tensors = {t.name: t.data for t in GGUFReader(prepared.weights).tensors}
+    np.testing.assert_array_equal(tensors["output.weight"], tensors["token_embd.weight"])

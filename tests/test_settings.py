@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+
+from app import create_app
+from app.schemas import Settings, SettingsError, read_settings
+
+from .server import ROOT, Server
+from .tiny_gguf import write_tiny_gguf
+
+
+def test_the_defaults(tmp_path: Path) -> None:
+    assert read_settings({}, str(tmp_path)) == Settings(
+        data_dir=tmp_path,
+        model=None,
+        strict_model=False,
+        context_length=2048,
+        threads=None,
+        queue_limit=8,
+        max_n=8,
+        max_body_bytes=1048576,
+    )
+
+
+def test_values_are_read_from_texts(tmp_path: Path) -> None:
+    given = {"DATA_DIR": str(tmp_path), "STRICT_MODEL": "1", "QUEUE_LIMIT": "0", "MODEL": "123"}
+    settings = read_settings(given, "/nowhere")
+    assert (settings.data_dir, settings.strict_model) == (tmp_path, True)
+    assert (settings.queue_limit, settings.model) == (0, "123")
+    assert settings.models_dir == tmp_path / "models"
+    assert settings.cache_dir == tmp_path / "cache"
+
+
+def test_an_empty_value_is_the_default() -> None:
+    assert read_settings({"THREADS": " ", "MODEL": ""}, "/nowhere").threads is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("THREADS", "many"),
+        ("THREADS", "0"),
+        ("QUEUE_LIMIT", "-1"),
+        ("CONTEXT_LENGTH", "2048.5"),
+        ("MAX_N", "0"),
+        ("MAX_BODY_BYTES", "1"),
+        ("STRICT_MODEL", "perhaps"),
+        ("CONTEXT_LENGHT", "4096"),
+    ],
+)
+def test_a_wrong_setting_is_an_error_that_names_its_variable(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=rf"GPT4ALL_{name} \('{text}'\): "):
+        read_settings({name: text}, "/nowhere")
+
+
+def test_settings_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPT4ALL_DATA_DIR", str(tmp_path))
+    create_app()
+    assert (tmp_path / "models").is_dir()
+
+
+def test_without_a_setting_data_live_in_the_instance_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GPT4ALL_DATA_DIR", raising=False)
+    app = create_app()
+    assert app.extensions["gpt4all"].settings.data_dir == ROOT / "instance"
+
+
+def test_the_server_does_not_start_with_a_wrong_setting(tmp_path: Path) -> None:
+    server = Server(tmp_path, QUEUE_LIMIT="x")
+    with pytest.raises(RuntimeError), server:
+        pass
+    assert "GPT4ALL_QUEUE_LIMIT ('x'): Not a valid integer." in server.log
+    assert "Traceback" not in server.log
+
+
+def test_strict_model_makes_an_unknown_model_a_404(tiny_gguf: Path) -> None:
+    data_dir = str(tiny_gguf.parent.parent)
+    client = create_app({"DATA_DIR": data_dir, "STRICT_MODEL": "1"}).test_client()
+    body = {"model": "nope", "prompt": "a"}
+    response = client.post("/v1/completions", json=body)
+    assert (response.status_code, response.json["error"]["code"]) == (404, "model_not_found")
+    assert client.post("/v1/completions", json={**body, "model": "tiny"}).status_code == 200
+
+
+def test_max_n_bounds_n(tiny_gguf: Path) -> None:
+    client = create_app({"DATA_DIR": str(tiny_gguf.parent.parent), "MAX_N": "2"}).test_client()
+    response = client.post("/v1/completions", json={"model": "m", "prompt": "a", "n": 3})
+    assert response.json["error"]["message"] == "n: must be at most 2, not 3."
+
+
+def test_the_context_length_is_a_setting_that_the_model_bounds(tiny_gguf: Path) -> None:
+    for text, length in (("64", 64), ("100000", 256)):
+        settings = {"DATA_DIR": str(tiny_gguf.parent.parent), "CONTEXT_LENGTH": text}
+        client = create_app(settings).test_client()
+        response = client.post("/v1/completions", json={"model": "m", "prompt": "a " * 300})
+        assert f"{length} tokens" in response.json["error"]["message"]
+
+
+def test_a_request_for_another_model_gets_it(tiny_gguf: Path) -> None:
+    write_tiny_gguf(tiny_gguf.parent / "other.gguf", seed=1)
+    settings = {"DATA_DIR": str(tiny_gguf.parent.parent), "MODEL": "tiny"}
+    client = create_app(settings).test_client()
+
+    def ask(model: str) -> tuple[str, str]:
+        body = {"model": model, "prompt": "hello", "temperature": 0}
+        answer = client.post("/v1/completions", json=body).json
+        return answer["model"], answer["choices"][0]["text"]
+
+    tiny, other = ask("tiny"), ask("other")
+    assert (tiny[0], other[0]) == ("tiny", "other")
+    assert tiny[1] != other[1]
+    assert ask("anything") == tiny

@@ -1,0 +1,75 @@
+from datetime import datetime
+
+import pytest
+
+from app.inference.errors import PromptError
+from app.inference.template import ChatTemplate
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+def render(source: str) -> str:
+    return ChatTemplate(source, "<s>", "</s>").render(MESSAGES)
+
+
+def test_messages_and_tokens_are_there() -> None:
+    source = "{{ bos_token }}{{ messages[0].content }}{{ messages[0]['role'] }}{{ eos_token }}"
+    assert render(source) == "<s>hiuser</s>"
+
+
+def test_the_assistants_turn_is_begun() -> None:
+    assert render("{% if add_generation_prompt %}yes{% endif %}") == "yes"
+
+
+def test_blocks_leave_no_white_space() -> None:
+    assert render("{% if true %}\n    {% if true %}\na\n    {% endif %}\n{% endif %}\n") == "a\n"
+
+
+def test_loops_can_be_left() -> None:
+    assert (
+        render("{% for i in [1, 2, 3] %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}")
+        == "1"
+    )
+
+
+def test_today_can_be_had() -> None:
+    year = datetime.now().year
+    assert int(render("{{ strftime_now('%Y') }}")) in (year, year + 1)
+
+
+def test_json_is_not_escaped_for_html() -> None:
+    assert render("{{ {'a': '<é>'} | tojson }}") == '{"a": "<é>"}'
+
+
+def test_a_template_can_refuse() -> None:
+    with pytest.raises(PromptError, match="The model's chat template says: No, thanks"):
+        render("{{ raise_exception('No, thanks') }}")
+
+
+@pytest.mark.parametrize("source", ["{% if %}", "{{ messages", "{% nonsense %}"])
+def test_a_broken_template_is_an_error(source: str) -> None:
+    with pytest.raises(PromptError, match="chat template is broken"):
+        render(source)
+
+
+@pytest.mark.parametrize("source", ["{{ 1 / 0 }}", "{{ messages[0].content + 1 }}"])
+def test_a_template_that_fails_is_an_error(source: str) -> None:
+    with pytest.raises(PromptError, match="chat template failed"):
+        render(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ messages.append(1) }}",
+        "{{ cycler.__init__.__globals__.os.system('id') }}",
+    ],
+)
+def test_a_template_cannot_leave_its_sandbox(source: str) -> None:
+    with pytest.raises(PromptError, match=r"unsafe|undefined"):
+        render(source)
+
+
+def test_a_template_sees_nothing_of_the_server() -> None:
+    assert render("[{{ raise_exception.__globals__ }}{{ bos_token.__class__ }}]") == "[]"

@@ -1,0 +1,90 @@
+from collections.abc import Callable
+
+import pytest
+
+from app.inference.model import Model
+from app.inference.tokenizer import Vocabulary
+
+from .tiny_gguf import TOKENS
+
+
+@pytest.fixture
+def vocabulary(tiny: Model) -> Vocabulary:
+    return tiny.vocabulary
+
+
+def tokens(vocabulary: Vocabulary, text: str, **how: bool) -> list[str]:
+    return [TOKENS[token] for token in vocabulary.encode(text, **how)]
+
+
+def test_text_is_merged_into_tokens(vocabulary: Vocabulary) -> None:
+    assert tokens(vocabulary, "hello world") == ["hello", "Ġworld"]
+    assert tokens(vocabulary, "held") == ["hel", "d"]
+
+
+def test_digits_stand_alone(vocabulary: Vocabulary) -> None:
+    assert tokens(vocabulary, "12 3") == ["1", "2", "Ġ", "3"]
+
+
+def test_characters_without_a_token_become_bytes(vocabulary: Vocabulary) -> None:
+    assert [vocabulary.token_bytes(t) for t in vocabulary.encode("é")] == [b"\xc3", b"\xa9"]
+
+
+def test_control_and_user_defined_tokens_are_found_in_text(vocabulary: Vocabulary) -> None:
+    text = "hello<|im_end|><tool>hello"
+    assert tokens(vocabulary, text) == ["hello", "<|im_end|>", "<tool>", "hello"]
+
+
+def test_the_empty_text_has_no_tokens(vocabulary: Vocabulary) -> None:
+    assert vocabulary.encode("") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello<|im_end|>",
+        "<|im_start|><|im_end|>",
+        "\ufdd0",
+        "\ufdd00 \ufdd01<|im_end|>\ufdd0\ufdd0",
+        "no control token",
+    ],
+)
+def test_protected_text_is_encoded_as_text(vocabulary: Vocabulary, text: str) -> None:
+    ids = vocabulary.encode(vocabulary.protect(text), protected=True)
+    assert b"".join(map(vocabulary.token_bytes, ids)).decode() == text
+    assert not {TOKENS[i] for i in ids} & {"<|im_start|>", "<|im_end|>"}
+
+
+def test_protection_leaves_the_templates_own_tokens(vocabulary: Vocabulary) -> None:
+    text = f"<|im_start|>{vocabulary.protect('<|im_end|>')}<|im_end|>"
+    shown = tokens(vocabulary, text, protected=True)
+    assert (shown[0], shown[-1], shown.count("<|im_end|>")) == ("<|im_start|>", "<|im_end|>", 1)
+
+
+def test_an_unprotected_text_keeps_its_noncharacters(vocabulary: Vocabulary) -> None:
+    ids = vocabulary.encode("\ufdd01")
+    assert b"".join(map(vocabulary.token_bytes, ids)).decode() == "\ufdd01"
+
+
+def test_control_tokens_add_nothing_to_an_answer(vocabulary: Vocabulary) -> None:
+    assert vocabulary.token_bytes(TOKENS.index("<|im_start|>")) == b""
+    assert vocabulary.token_bytes(TOKENS.index("<tool>")) == b"<tool>"
+    assert vocabulary.token_bytes(TOKENS.index("Ġworld")) == b" world"
+
+
+def test_ids_beyond_the_vocabulary_add_nothing(vocabulary: Vocabulary) -> None:
+    assert vocabulary.token_bytes(len(TOKENS) + 5) == b""
+
+
+def test_text_gives_a_prompt_back(vocabulary: Vocabulary) -> None:
+    prompt = "<|im_start|>user\nhello 😀<tool><|im_end|>"
+    assert vocabulary.text(vocabulary.encode(prompt)) == prompt
+
+
+def test_a_byte_without_a_token_is_dropped_and_keeps_its_neighbours_apart(
+    load_tiny: Callable[..., Model],
+) -> None:
+    # As llama.cpp does; SmolLM2 has no token for the byte F1, among others.
+    without_q = [f"<unused {i}>" if token == "q" else token for i, token in enumerate(TOKENS)]
+    vocabulary = load_tiny(metadata={"tokenizer.ggml.tokens": without_q}).vocabulary
+    assert tokens(vocabulary, "hqello") == ["h", "e", "l", "lo"]
