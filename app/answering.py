@@ -30,15 +30,23 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
         if not asked.stream:
             return jsonify(reply.whole(deltas))
         count = len(prompts) * asked.options.n
-        chunks = reply.chunks(deltas, count, asked.include_usage)
-        response = Response(
-            event_stream(chunks),
-            mimetype="text/event-stream",
-            headers={"Cache-Control": "no-cache"},
-        )
-        # The turn ends with the stream, or when the client leaves it.
-        response.call_on_close(turn.pop_all().close)
-        return response
+        events = event_stream(reply.chunks(deltas, count, asked.include_usage))
+        return _stream(events, turn.pop_all())
+
+
+def _stream(events: Iterator[str], turn: ExitStack) -> Response:
+    """A response of ``events``, with whose end the turn ends."""
+
+    def until_the_end() -> Iterator[str]:
+        with turn:
+            yield from events
+
+    response = Response(
+        until_the_end(), mimetype="text/event-stream", headers={"Cache-Control": "no-cache"}
+    )
+    # A client may leave before the first event is asked for.
+    response.call_on_close(turn.close)
+    return response
 
 
 def _deltas(

@@ -120,6 +120,13 @@ def test_no_event_holds_a_character_that_ends_lines(client: FlaskClient) -> None
         assert len(event.splitlines()) == 1
 
 
+def test_the_end_of_a_stream_frees_the_model(client: FlaskClient) -> None:
+    response = client.post(CHAT[0], json={**CHAT[1], "stream": True}, buffered=False)
+    assert b"".join(response.iter_encoded()).endswith(b"data: [DONE]\n\n")
+    assert not client.get("/health").json["busy"]
+    response.close()
+
+
 def test_leaving_a_stream_frees_the_model(client: FlaskClient) -> None:
     response = client.post(CHAT[0], json={**CHAT[1], "stream": True}, buffered=False)
     next(response.iter_encoded())
