@@ -170,6 +170,11 @@ def test_a_prompt_of_another_kind_is_refused(client: FlaskClient, prompt: Any) -
     assert (status, error["param"]) == (400, "prompt")
 
 
+def test_prompts_are_bounded(client: FlaskClient) -> None:
+    _, error = completion(client, prompt=["a"] * 1001)
+    assert error["message"] == "prompt: may hold at most 1000 prompts, not 1001."
+
+
 @pytest.mark.parametrize("token", [-1, 269, 2**70])
 def test_a_token_id_that_the_model_does_not_have_is_refused(
     client: FlaskClient, token: int

@@ -112,6 +112,8 @@ class Prompts(_JsonField):
     Becomes a list with a string or a list of integers for each prompt.
     """
 
+    most = 1000
+
     def _read(self, value: Any) -> list[str] | list[list[int]]:
         if isinstance(value, str) or _are_token_ids(value):
             return [value]
@@ -121,6 +123,8 @@ class Prompts(_JsonField):
             raise ValidationError(
                 f"must hold strings only, or token ids, or lists of token ids: {shown(value)}."
             )
+        if len(value) > self.most:
+            raise ValidationError(f"may hold at most {self.most} prompts, not {len(value)}.")
         return value
 
 
