@@ -25,13 +25,10 @@ def create_app(settings: Mapping[str, str] | None = None, *, preload: bool = Fal
     """
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    # Names of models may hold what looks like a path.
-    app.url_map.merge_slashes = False
 
     if settings is None:
         settings = _environment(app)
     service = Service.build(read_settings(settings, default_data_dir=app.instance_path))
-    service.settings.models_dir.mkdir(parents=True, exist_ok=True)
     service.attach(app)
     app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
 

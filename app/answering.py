@@ -5,8 +5,9 @@ from contextlib import ExitStack
 
 from flask import Response, jsonify, request
 
+from .errors import InvalidRequest
 from .event_stream import event_stream
-from .inference.errors import Cancelled
+from .inference.errors import Cancelled, ContextLengthExceeded, PromptError
 from .inference.generation import AnswerOptions, Delta, answers
 from .inference.model import Model
 from .replies import Reply
@@ -24,14 +25,39 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
     file = service().model_for(asked.model)
     with ExitStack() as turn:
         model = turn.enter_context(service().worker.model(file, check))
-        prompts = asked.tokens(model)
+        prompts = _prompts(asked, model)
         reply = reply_type(model.file.name, prompt_tokens=sum(map(len, prompts)))
-        deltas = _deltas(model, prompts, asked.echoes(model), asked.options, check)
+        deltas = _deltas(model, prompts, _echoes(asked, model), asked.options, check)
         if not asked.stream:
             return jsonify(reply.whole(deltas))
         count = len(prompts) * asked.options.n
         events = event_stream(reply.chunks(deltas, count, asked.include_usage))
         return _stream(events, turn.pop_all())
+
+
+def _prompts(asked: CompletionRequest | ChatRequest, model: Model) -> list[list[int]]:
+    """The token ids of each prompt. Raises `InvalidRequest` for one that cannot be used."""
+    try:
+        if isinstance(asked, ChatRequest):
+            return [model.chat_prompt(asked.messages)]
+        return [
+            model.text_prompt(prompt) if isinstance(prompt, str) else model.token_prompt(prompt)
+            for prompt in asked.prompt
+        ]
+    except PromptError as error:
+        field = "messages" if isinstance(asked, ChatRequest) else "prompt"
+        too_long = isinstance(error, ContextLengthExceeded)
+        code = "context_length_exceeded" if too_long else None
+        raise InvalidRequest(str(error), field, code) from error
+
+
+def _echoes(asked: CompletionRequest | ChatRequest, model: Model) -> list[str]:
+    """What the answers to each prompt begin with: its text with ``echo``, else nothing."""
+    if isinstance(asked, ChatRequest):
+        return [""]
+    if not asked.echo:
+        return [""] * len(asked.prompt)
+    return [p if isinstance(p, str) else model.vocabulary.text(p) for p in asked.prompt]
 
 
 def _stream(events: Iterator[str], turn: ExitStack) -> Response:

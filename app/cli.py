@@ -3,7 +3,7 @@
 import click
 from flask.cli import AppGroup
 
-from .inference.default_model import DownloadError, download_default_model
+from .default_model import DownloadError, download_default_model
 from .service import service
 
 models_cli = AppGroup("models", help="The models folder.")

@@ -3,7 +3,8 @@
 ApiError
 ├── InvalidRequest     400, names the field
 │   └── ModelNotFound  404
-├── Overloaded         503, with Retry-After
+├── Unavailable        503
+│   └── Overloaded     with Retry-After
 └── ClientGone         499, which nobody reads
 """
 
@@ -19,7 +20,7 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
 )
 
-from .inference.errors import Cancelled, ContextLengthExceeded, ModelError, PromptError
+from .inference.errors import Cancelled, ModelError, NoModel
 from .worker import QueueFull
 
 _log = logging.getLogger(__name__)
@@ -67,16 +68,20 @@ class ModelNotFound(InvalidRequest):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"The model {name!r} does not exist; GET /v1/models lists what there is.",
+            f"The model {name[:200]!r} does not exist; GET /v1/models lists what there is.",
             "model",
             "model_not_found",
         )
 
 
-class Overloaded(ApiError):
-    """Too many requests wait for the model."""
+class Unavailable(ApiError):
+    """The server cannot answer now."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class Overloaded(Unavailable):
+    """Too many requests wait for the model."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -97,12 +102,10 @@ def as_api_error(error: Exception) -> ApiError | None:
     match error:
         case ApiError():
             return error
-        case ContextLengthExceeded():
-            return InvalidRequest(str(error), code="context_length_exceeded")
-        case PromptError():
-            return InvalidRequest(str(error))
         case ModelError():
             return InvalidRequest(str(error), "model", "model_not_usable")
+        case NoModel():
+            return Unavailable(str(error), code="no_model")
         case QueueFull():
             return Overloaded()
         case Cancelled():
@@ -142,12 +145,12 @@ def _http_error(error: HTTPException) -> ApiError:
                 "(HINT: Perhaps you meant to use a different HTTP method?)"
             )
         case NotFound():
-            message = f"There is nothing at {request.path}; the API is below /v1."
+            message = f"There is nothing at {request.path[:200]}; the API is below /v1."
         case RequestEntityTooLarge():
             limit = request.max_content_length
             message = f"The body is larger than {limit} bytes (GPT4ALL_MAX_BODY_BYTES)."
     shown = InvalidRequest(message, code=code) if (error.code or 500) < 500 else ApiError(message)
     shown.status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    headers = error.get_response().headers
-    shown.headers = {name: headers[name] for name in ("Allow", "Location") if name in headers}
+    if "Allow" in (headers := error.get_response().headers):
+        shown.headers = {"Allow": headers["Allow"]}
     return shown

@@ -42,7 +42,7 @@ class Service:
         """The model that answers a request for ``name``.
 
         An unknown name is answered by the default model, as GPT4All does. Raises
-        `ModelNotFound` instead where GPT4ALL_STRICT_MODEL is set, and `ModelError` when
+        `ModelNotFound` instead where GPT4ALL_STRICT_MODEL is set, and `NoModel` when
         there is no model at all.
         """
         if (file := self.library.find(name)) is not None:

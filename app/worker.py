@@ -82,6 +82,7 @@ class Worker:
         Raises `QueueFull`, `ModelError` when loading fails, and whatever ``check`` raises.
         """
         with self.turns.turn(check):
+            check()  # who never waited may have left too
             yield self._loaded(file)
 
     def _loaded(self, file: ModelFile) -> Model:

@@ -1,13 +1,17 @@
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from gguf import GGUFReader
+from tokenizers import Tokenizer
 
 from app.inference.adapt import Facts, prepare
 from app.inference.errors import ModelError
 from app.inference.gguf_file import read_gguf
+from app.inference.tokenizer import build_tokenizer
 
 from .tiny_gguf import EMBEDDING, TEMPLATE, TOKENS, write_tiny_gguf
 
@@ -25,6 +29,7 @@ def test_the_facts_are_those_of_the_file(tmp_path: Path, cache: Path) -> None:
     facts = prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache).facts
     assert facts == Facts(
         identity=facts.identity,
+        sizes=facts.sizes,
         context_length=256,
         vocabulary_size=len(TOKENS),
         bos_token=1,
@@ -84,6 +89,60 @@ def test_a_deleted_cache_is_made_again(tmp_path: Path, cache: Path) -> None:
         file.rmdir() if file.is_dir() else file.unlink()
     assert prepare(path, cache).weights == weights
     assert weights.is_file()
+
+
+@pytest.mark.parametrize("name", ["facts.json", "tokenizer.json", "weights.gguf"])
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_a_damaged_cache_is_made_again(tmp_path: Path, cache: Path, name: str, damage: str) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    first = prepare(path, cache)
+    whole = {file: file.read_bytes() for file in first.folder.iterdir()}
+    if damage == "missing":
+        (first.folder / name).unlink()
+    else:
+        (first.folder / name).write_bytes(whole[first.folder / name][:50])
+    assert prepare(path, cache) == first
+    assert {file: file.read_bytes() for file in first.folder.iterdir()}.keys() == whole.keys()
+    assert (first.folder / name).stat().st_size > 50
+
+
+def test_a_file_of_the_same_size_and_time_is_told_by_its_header(
+    tmp_path: Path, cache: Path
+) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf", context_length=64)
+    status = path.stat()
+    assert prepare(path, cache).facts.context_length == 64
+    write_tiny_gguf(path, context_length=65)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert prepare(path, cache).facts.context_length == 65
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a[1]*.gguf", context_length=64)
+    prepare(path, cache)
+    write_tiny_gguf(path, context_length=128)
+    assert prepare(path, cache).facts.context_length == 128
+
+
+def test_two_who_prepare_one_model_at_once_do_it_once(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, together, made = write_tiny_gguf(tmp_path / "a.gguf"), threading.Barrier(2), []
+
+    def record(file: object) -> Tokenizer:
+        made.append(file)
+        return build_tokenizer(file)
+
+    def work() -> Path:
+        together.wait(10)
+        return prepare(path, cache).folder
+
+    monkeypatch.setattr("app.inference.adapt.build_tokenizer", record)
+    with ThreadPoolExecutor() as pool:
+        first, second = (pool.submit(work) for _ in range(2))
+    assert first.result() == second.result()
+    assert len(made) == 1
 
 
 def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, cache: Path) -> None:

@@ -85,6 +85,12 @@ def test_control_tokens_in_a_message_are_text(client: FlaskClient) -> None:
     assert prompt_tokens(forged) == prompt_tokens(forged.replace("im_", "mi_"))
 
 
+def test_a_name_reaches_the_template(client: FlaskClient, tiny_gguf: Path) -> None:
+    write_tiny_gguf(tiny_gguf, metadata={"tokenizer.chat_template": "{{ messages[0].name }}"})
+    usage = chat(client, {**USER, "name": "hello"})["usage"]
+    assert usage["prompt_tokens"] == 1
+
+
 def test_a_model_without_a_template_says_what_to_do(client: FlaskClient, tiny_gguf: Path) -> None:
     write_tiny_gguf(tiny_gguf, metadata={"tokenizer.chat_template": None})
     response = client.post("/v1/chat/completions", json={"model": "m", "messages": [USER]})

@@ -110,10 +110,56 @@ def test_a_prompt_without_room_for_an_answer_is_refused(client: FlaskClient, tok
     error = response.json["error"]
     assert error["code"] == "context_length_exceeded"
     assert "256 tokens" in error["message"]
-    assert f"{tokens} or more" in error["message"]
+    assert f"alone has {tokens}." in error["message"]
+    assert error["param"] == "prompt"
 
 
-def test_a_huge_prompt_is_refused_without_encoding_it(client: FlaskClient) -> None:
+def test_a_huge_prompt_is_refused_without_encoding_it(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **how: object) -> None:
+        raise AssertionError("this would take seconds")
+
+    monkeypatch.setattr("app.inference.tokenizer.Vocabulary.encode", fail)
     body = {"model": "m", "prompt": "hello" * 150_000}
     error = client.post("/v1/completions", json=body).json["error"]
     assert error["code"] == "context_length_exceeded"
+    assert "or more" in error["message"]
+
+
+@pytest.mark.parametrize("strict", [{"top_k": 1}, {"top_p": 0}, {"min_p": 1}, {"temperature": 0}])
+def test_every_filter_of_the_request_is_used(client: FlaskClient, strict: dict[str, Any]) -> None:
+    # Each of them alone leaves the most likely token only.
+    off = {"temperature": 2, "top_p": 1, "top_k": 0, "min_p": 0, "repeat_penalty": 1}
+    greedy = texts(complete(client, repeat_penalty=1))
+    assert texts(complete(client, **off, seed=1)) != greedy
+    assert texts(complete(client, **{**off, **strict})) == greedy
+
+
+def test_the_repeat_penalty_of_the_request_is_used(client: FlaskClient) -> None:
+    with_and_without = [complete(client, repeat_penalty=p, max_tokens=60) for p in (10, 1)]
+    assert texts(with_and_without[0]) != texts(with_and_without[1])
+
+
+def test_a_stop_string_ends_the_answer(client: FlaskClient) -> None:
+    [whole] = texts(complete(client, max_tokens=12))
+    answer = complete(client, max_tokens=12, stop=["never in it", whole[3]])
+    assert texts(answer) == [whole[: whole.index(whole[3])]]
+    assert answer["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_seed_gives_a_prompt_in_a_list_what_it_gives_it_alone(client: FlaskClient) -> None:
+    how = {"seed": 3, "temperature": 1.5, "top_p": 1, "n": 2}
+    alone = [texts(complete(client, prompt=prompt, **how)) for prompt in ("hello", "world")]
+    assert texts(complete(client, prompt=["hello", "world"], **how)) == alone[0] + alone[1]
+
+
+def test_seeds_may_be_negative(client: FlaskClient) -> None:
+    how = {"temperature": 2, "top_p": 1, "top_k": 0}
+    answers = [texts(complete(client, seed=seed, **how)) for seed in (1, -1, -1, -(2**63))]
+    assert answers[0] != answers[1] == answers[2] != answers[3]
+
+
+def test_fields_come_in_openais_order(client: FlaskClient) -> None:
+    response = client.post("/v1/completions", json={"model": "m", "prompt": "a"})
+    assert response.text.startswith('{"id":')

@@ -5,9 +5,8 @@ from zipfile import ZipFile
 import pytest
 from flask import Flask
 
-from app import create_app
-from app.inference import default_model
-from app.inference.default_model import DownloadError, download_default_model
+from app import create_app, default_model
+from app.default_model import DownloadError, download_default_model
 
 from .tiny_gguf import write_tiny_gguf
 
@@ -86,5 +85,6 @@ def test_what_is_not_the_expected_file_is_refused(
 def test_without_a_model_requests_say_what_to_do(empty: Flask) -> None:
     assert empty.test_client().get("/v1/models").json["data"] == []
     response = empty.test_client().post("/v1/completions", json={"model": "m", "prompt": "a"})
-    assert response.status_code == 400
+    assert response.status_code == 503
+    assert response.json["error"]["code"] == "no_model"
     assert "flask --app wsgi models default" in response.json["error"]["message"]

@@ -63,6 +63,33 @@ def test_the_first_text_leaves_before_the_second_token_is_evaluated(tiny: Model)
     assert len(tiny.cache) == 1
 
 
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_what_a_stop_string_held_back_is_shown_at_the_end(
+    load_tiny: Callable[..., Model], reason: str
+) -> None:
+    model = load_tiny()
+    prompt, tokens = model.text_prompt("hello world"), []
+    model.cache.prefill(prompt, exact=True, check=never)
+    for _ in range(3):
+        tokens.append(int(model.logits.argmax()))
+        model.cache.append(tokens[-1])
+    assert len(set(tokens)) == 3
+    if reason == "stop":
+        model = load_tiny(metadata={"tokenizer.ggml.eos_token_id": tokens[2]})
+    plain = {"max_tokens": 2, "sampling": Sampling(temperature=0, repeat_penalty=1)}
+    shown = text(ask(model, **plain))
+    limit = 2 if reason == "length" else 5
+    deltas = ask(model, **{**plain, "max_tokens": limit}, stop=(f"{shown}x",))
+    assert [delta.text for delta in deltas] == ["", shown] if limit == 2 else ["", "", shown]
+    assert deltas[-1].finish_reason == reason
+
+
+def test_a_token_that_completes_a_stop_string_is_counted(tiny: Model) -> None:
+    first = text(ask(tiny, max_tokens=1))
+    deltas = ask(tiny, stop=(first,))
+    assert [delta.tokens for delta in deltas] == [1]
+
+
 def test_the_last_token_is_not_evaluated(tiny: Model) -> None:
     ask(tiny, "hello", max_tokens=4)
     assert len(tiny.cache) == 1 + 3
@@ -73,7 +100,7 @@ def test_the_same_request_gives_the_same_text_whatever_came_before(
     smollm: Model, sampling: Sampling
 ) -> None:
     options = AnswerOptions(max_tokens=24, sampling=sampling)
-    prompt = smollm.chat_prompt([{"role": "user", "content": "Name some animals, please. " * 4}])
+    prompt = smollm.chat_prompt([{"role": "user", "content": "Write a poem on autumn. " * 6}])
     follow_up = [*prompt, *smollm.text_prompt("and some plants, and then some more of both")]
 
     def asked(ids: list[int]) -> str:
@@ -85,6 +112,24 @@ def test_the_same_request_gives_the_same_text_whatever_came_before(
     for history in (prompt[:37], follow_up, prompt):
         list(answers(smollm, history, inexact, never))
         assert (asked(prompt), asked(follow_up)) == fresh
+
+
+@pytest.mark.parametrize(
+    ("sampling", "exact"),
+    [(GREEDY, True), (Sampling(seed=0), True), (Sampling(temperature=0.1), False)],
+)
+def test_what_must_repeat_asks_for_an_exact_prompt(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch, sampling: Sampling, exact: bool
+) -> None:
+    asked = []
+    prefill = tiny.cache.prefill
+    monkeypatch.setattr(
+        tiny.cache,
+        "prefill",
+        lambda *prompt, **how: (asked.append(how["exact"]), prefill(*prompt, **how)),
+    )
+    ask(tiny, sampling=sampling, max_tokens=1)
+    assert asked == [exact]
 
 
 def test_two_seeds_differ(tiny: Model) -> None:
@@ -113,7 +158,9 @@ def test_answers_to_one_prompt_are_independent_of_each_other(tiny: Model) -> Non
     assert text(deltas, 0) == text(deltas, 1) == text(deltas, 2) != ""
 
 
-def test_a_second_turn_evaluates_only_what_is_new(smollm: Model) -> None:
+def test_a_second_turn_evaluates_only_what_is_new(
+    smollm: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = AnswerOptions(max_tokens=30, sampling=Sampling())
     messages = [{"role": "user", "content": "What is the capital of France?"}]
     prompt = smollm.chat_prompt(messages)
@@ -124,7 +171,15 @@ def test_a_second_turn_evaluates_only_what_is_new(smollm: Model) -> None:
         {"role": "user", "content": "And of Italy?"},
     ]
     second = smollm.chat_prompt(messages)
-    assert smollm.cache.prefill(second, exact=False, check=never) == evaluated
+    positions = []
+    engine = smollm._engine.evaluate
+    monkeypatch.setattr(
+        smollm._engine,
+        "evaluate",
+        lambda tokens, position: (positions.append(position), engine(tokens, position)),
+    )
+    smollm.cache.prefill(second, exact=False, check=never)
+    assert positions[0] == evaluated
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])

@@ -31,10 +31,16 @@ def test_metadata_are_read_as_pythons_own_types(tmp_path: Path) -> None:
         ({"llama.attention.head_count": 5}, "no valid llama.attention.head_count_kv"),
         ({"llama.attention.head_count_kv": 0}, "no valid llama.attention.head_count_kv"),
         ({"llama.embedding_length": 33}, "no multiple of its attention heads"),
-        ({"tokenizer.ggml.tokens": None}, "one embedding for each token"),
+        ({"tokenizer.ggml.tokens": None}, "no valid tokenizer.ggml.tokens"),
+        ({"tokenizer.ggml.merges": [1, 2]}, "no valid tokenizer.ggml.merges"),
+        ({"tokenizer.ggml.merges": "a b"}, "no valid tokenizer.ggml.merges"),
+        ({"tokenizer.ggml.token_type": 1}, "no valid tokenizer.ggml.token_type"),
+        ({"tokenizer.ggml.pre": ["smollm"]}, "no valid tokenizer.ggml.pre"),
+        ({"tokenizer.ggml.add_bos_token": 1}, "no valid tokenizer.ggml.add_bos_token"),
+        ({"tokenizer.ggml.bos_token_id": len(TOKENS)}, "its bos_token_id is no token"),
         ({"tokenizer.ggml.tokens": TOKENS[:-1]}, "one embedding for each token"),
         ({"tokenizer.ggml.eos_token_id": len(TOKENS)}, "its eos_token_id is no token"),
-        ({"tokenizer.chat_template": 5}, "its chat template is no text"),
+        ({"tokenizer.chat_template": 5}, "no valid tokenizer.chat_template"),
     ],
 )
 def test_numbers_that_would_crash_the_engine_are_refused(

@@ -23,6 +23,12 @@ def test_a_trailing_comma_is_forgiven(client: FlaskClient, end: str) -> None:
     assert post(client, CHAT + end)[0] == 200
 
 
+def test_commas_in_strings_are_left_alone(client: FlaskClient) -> None:
+    body = '{"model": "m", "prompt": "a,] \\",} ,}", "echo": true,}'
+    response = client.post("/v1/completions", data=body)
+    assert response.json["choices"][0]["text"].startswith('a,] ",} ,}')
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -35,6 +41,7 @@ def test_a_trailing_comma_is_forgiven(client: FlaskClient, end: str) -> None:
         "{'model': 'm'}",
         CHAT + "} // comment",
         CHAT + ', "temperature": NaN}',
+        CHAT + ', "temperature": NaN,}',
         CHAT + ', "temperature": Infinity}',
         CHAT + ', "n": ' + "1" * 5000 + "}",
         "[" * 100_000,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.inference.errors import ModelError
+from app.inference.errors import EngineError
 from app.inference.sampling import Sampler, Sampling
 
 OFF = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}
@@ -125,7 +125,7 @@ def test_the_logits_are_left_unchanged() -> None:
 @pytest.mark.parametrize("temperature", [0, 1])
 def test_logits_that_are_no_numbers_are_an_error(temperature: float) -> None:
     sampler = Sampler(Sampling(**{**OFF, "temperature": temperature}))
-    with pytest.raises(ModelError, match="damaged"):
+    with pytest.raises(EngineError, match="damaged"):
         sampler.sample(np.float32([0.0, np.nan, 1.0]))
 
 

@@ -1,6 +1,5 @@
 """What only a real server can show: waiting, leaving, streaming at once."""
 
-import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,29 +41,25 @@ def new(body: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {**body, "prompt": f"{time.monotonic()} {body['prompt']}", **fields}
 
 
-@pytest.fixture(scope="module")
 def seconds_of_64_tokens(server: Server) -> float:
-    """How long the engine needs here and now for a prompt of 64 tokens, the median of three."""
-
-    def seconds() -> float:
-        start = time.monotonic()
-        server.post(COMPLETION, new(ENDLESS, prompt=f"{start} " + "word " * 50, max_tokens=1))
-        return time.monotonic() - start
-
-    return statistics.median(seconds() for _ in range(3))
+    """How long the engine needs here and now for a new prompt of about 64 tokens."""
+    start = time.monotonic()
+    server.post(COMPLETION, new(ENDLESS, prompt=f"{start} " + "word " * 50, max_tokens=1))
+    return time.monotonic() - start
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("body", [LONG_PROMPT, LONG_ANSWER], ids=["prompt", "answer"])
 def test_a_client_that_leaves_frees_the_model(
-    server: Server, body: dict[str, Any], stream: bool, seconds_of_64_tokens: float
+    server: Server, body: dict[str, Any], stream: bool
 ) -> None:
+    unit = seconds_of_64_tokens(server)
     with server.send(COMPLETION, new(body, stream=stream)) as connection:
         wait_until(server, busy=True)
         if stream and body is LONG_ANSWER:
             assert connection.recv(100)
-    # What was left to do were over a thousand tokens.
-    assert wait_until(server, busy=False) < 4 * seconds_of_64_tokens
+    # What was left to do were over a thousand tokens: twenty such units or more.
+    assert wait_until(server, busy=False) < 8 * unit
 
 
 def test_a_client_that_leaves_the_queue_gives_up_its_place(server: Server) -> None:

@@ -31,8 +31,11 @@ def test_values_are_read_from_texts(tmp_path: Path) -> None:
     assert settings.cache_dir == tmp_path / "cache"
 
 
-def test_an_empty_value_is_the_default() -> None:
-    assert read_settings({"THREADS": " ", "MODEL": ""}, "/nowhere").threads is None
+def test_an_empty_value_is_the_default(tmp_path: Path) -> None:
+    assert (
+        read_settings({"THREADS": " ", "MODEL": "", "DATA_DIR": str(tmp_path)}, "/nowhere").threads
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,48 @@ def test_max_n_bounds_n(tiny_gguf: Path) -> None:
     client = create_app({"DATA_DIR": str(tiny_gguf.parent.parent), "MAX_N": "2"}).test_client()
     response = client.post("/v1/completions", json={"model": "m", "prompt": "a", "n": 3})
     assert response.json["error"]["message"] == "n: must be at most 2, not 3."
+
+
+def test_max_body_bytes_bounds_the_body(tiny_gguf: Path) -> None:
+    settings = {"DATA_DIR": str(tiny_gguf.parent.parent), "MAX_BODY_BYTES": "1000"}
+    client = create_app(settings).test_client()
+    assert client.post("/v1/completions", data=b" " * 1000).status_code == 400
+    assert client.post("/v1/completions", data=b" " * 1001).status_code == 413
+
+
+def test_the_queue_limit_bounds_who_waits(tiny_gguf: Path) -> None:
+    settings = {"DATA_DIR": str(tiny_gguf.parent.parent), "QUEUE_LIMIT": "0"}
+    client = create_app(settings).test_client()
+    body = {"model": "m", "prompt": "a"}
+    with client.post("/v1/completions", json={**body, "stream": True}, buffered=False):
+        assert client.post("/v1/completions", json=body).status_code == 503
+    assert client.post("/v1/completions", json=body).status_code == 200
+
+
+def test_the_threads_are_a_setting(tiny_gguf: Path) -> None:
+    app = create_app({"DATA_DIR": str(tiny_gguf.parent.parent), "THREADS": "3"})
+    app.test_client().post("/v1/completions", json={"model": "m", "prompt": "a"})
+    assert app.extensions["gpt4all"].worker._model._engine._threads == 3
+
+
+def test_a_data_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=r"GPT4ALL_DATA_DIR: .*file"):
+        read_settings({"DATA_DIR": str(tmp_path / "file")}, "/nowhere")
+
+
+def test_a_default_model_that_is_not_there_is_in_the_log(tmp_path: Path) -> None:
+    with Server(tmp_path, MODEL="nope") as server:
+        assert server.get("/health").json()["model"] is None
+        while "GPT4ALL_MODEL names 'nope'" not in server.log:
+            assert server.get("/health").ok
+
+
+def test_the_default_model_is_loaded_at_the_start(tiny_gguf: Path) -> None:
+    with Server(tiny_gguf.parent.parent) as server:
+        while server.get("/health").json()["model"] != "tiny":
+            pass
+        assert "tiny is loaded, context 256 tokens" in server.log
 
 
 def test_the_context_length_is_a_setting_that_the_model_bounds(tiny_gguf: Path) -> None:

@@ -1,8 +1,12 @@
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+
+from app.event_stream import event_stream
+from app.inference.errors import Cancelled
 
 COMPLETION = ("/v1/completions", {"model": "tiny", "prompt": "hello"})
 CHAT = ("/v1/chat/completions", {"model": "tiny", "messages": [{"role": "user", "content": "a"}]})
@@ -79,6 +83,20 @@ def test_the_first_chunk_of_a_chat_has_the_role_and_the_last_the_reason(
             "references": None,
         }
     ]
+
+
+def test_every_answer_of_a_chat_is_opened_with_the_role(client: FlaskClient) -> None:
+    chunks = stream(client, CHAT[0], {**CHAT[1], "n": 2, "max_tokens": 2})
+    opened = [c["choices"][0]["index"] for c in chunks if "role" in c["choices"][0]["delta"]]
+    assert opened == [0, 1]
+
+
+def test_a_stream_whose_client_left_just_ends() -> None:
+    def chunks() -> Iterator[dict[str, Any]]:
+        yield {}
+        raise Cancelled
+
+    assert list(event_stream(chunks())) == ["data: {}\n\n"]
 
 
 @BOTH

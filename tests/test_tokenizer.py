@@ -76,6 +76,20 @@ def test_ids_beyond_the_vocabulary_add_nothing(vocabulary: Vocabulary) -> None:
     assert vocabulary.token_bytes(len(TOKENS) + 5) == b""
 
 
+def test_the_longest_control_token_is_found(load_tiny: Callable[..., Model]) -> None:
+    names = ["<a>", "<a>b", "<|im_end|>", *TOKENS[3:]]
+    vocabulary = load_tiny(metadata={"tokenizer.ggml.tokens": names}).vocabulary
+    assert vocabulary.encode("<a>b<a>") == [1, 0]
+
+
+@pytest.mark.parametrize("prompt", ["hello", "<|im_start|>hello"])
+def test_a_first_token_is_added_once_where_the_model_asks_for_it(
+    load_tiny: Callable[..., Model], prompt: str
+) -> None:
+    model = load_tiny(metadata={"tokenizer.ggml.add_bos_token": True})
+    assert [TOKENS[token] for token in model.text_prompt(prompt)] == ["<|im_start|>", "hello"]
+
+
 def test_text_gives_a_prompt_back(vocabulary: Vocabulary) -> None:
     prompt = "<|im_start|>user\nhello 😀<tool><|im_end|>"
     assert vocabulary.text(vocabulary.encode(prompt)) == prompt

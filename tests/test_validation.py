@@ -181,6 +181,7 @@ def test_a_token_id_that_the_model_does_not_have_is_refused(
 ) -> None:
     status, error = completion(client, prompt=[5, token])
     assert status == 400
+    assert error["param"] == "prompt"
     assert error["message"] == (
         f"The prompt holds the token id {token}; this model's ids are 0 to 268."
     )
@@ -197,7 +198,7 @@ def test_a_token_id_that_the_model_does_not_have_is_refused(
         (
             [{"role": "tool", "content": "a"}],
             "messages[0].role",
-            "must be one of system, developer, user, assistant, not tool.",
+            "must be one of system, developer, user, assistant.",
         ),
         ([{"role": "user"}], "messages[0].content", "is required."),
         (

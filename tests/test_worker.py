@@ -115,9 +115,27 @@ def test_another_model_takes_the_first_ones_place(worker: Worker) -> None:
         assert first._engine._llm is None
 
 
+def test_a_file_that_took_anothers_place_is_loaded(worker: Worker) -> None:
+    with worker.model(A, never) as first:
+        pass
+    with worker.model(ModelFile("a", Path("a"), version=(1, 2)), never) as second:
+        assert second is not first
+
+
+def test_who_left_before_the_turn_gets_no_model(worker: Worker) -> None:
+    def check() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled), worker.model(A, check):
+        pass
+    assert worker.loaded is None
+
+
 def test_a_model_that_fails_to_load_leaves_the_worker_usable(worker: Worker) -> None:
+    with worker.model(A, never) as first:
+        pass
     with pytest.raises(ModelError), worker.model(BROKEN, never):
         pass
     assert worker.loaded is None
-    with worker.model(A, never):
-        assert worker.loaded == "a"
+    with worker.model(A, never) as second:
+        assert second is not first

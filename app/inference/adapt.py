@@ -42,12 +42,14 @@ _END_TOKENS = frozenset(
 class Facts:
     """What a GGUF says of its model beside weights and vocabulary.
 
-    ``identity`` tells one version of the file from another. ``context_length`` is the
-    trained one, in tokens. ``end_tokens`` are the ids that end an answer; ``bos_token``
-    begins an empty prompt and, with ``add_bos_token``, every prompt.
+    ``identity`` tells one version of the file from another; ``sizes`` are those of what was
+    prepared, in bytes, and betray damage. ``context_length`` is the trained one, in tokens.
+    ``end_tokens`` are the ids that end an answer; ``bos_token`` begins an empty prompt and,
+    with ``add_bos_token``, every prompt.
     """
 
     identity: str
+    sizes: list[int]
     context_length: int
     vocabulary_size: int
     bos_token: int | None
@@ -81,7 +83,7 @@ def prepare(path: Path, cache: Path) -> PreparedModel:
     """
     try:
         identity = _identity(path)
-        folder = cache / f"{path.stem}-{_digest(str(path.resolve()).encode())}"
+        folder = cache / _digest(str(path.resolve()).encode())
         if (facts := _facts_in(folder, identity)) is None:
             cache.mkdir(parents=True, exist_ok=True)
             with FileLock(cache / ".lock"):
@@ -104,25 +106,33 @@ def _identity(path: Path) -> str:
 
 
 def _facts_in(folder: Path, identity: str) -> Facts | None:
-    """What an earlier run prepared in ``folder``, if it was this version of the file."""
+    """What an earlier run prepared in ``folder``, if it is whole and this version's."""
     try:
-        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        facts = Facts(**json.loads((folder / _FACTS).read_text(encoding="utf-8")))
+        sizes = _sizes(folder)
+    # Nothing there, or damaged.
+    except (FileNotFoundError, ValueError, TypeError):
         return None
-    return Facts(**facts) if facts["identity"] == identity else None
+    return facts if (facts.identity, facts.sizes) == (identity, sizes) else None
+
+
+def _sizes(folder: Path) -> list[int]:
+    return [(folder / name).stat().st_size for name in (_WEIGHTS, _TOKENIZER)]
 
 
 def _prepare(path: Path, folder: Path, identity: str) -> Facts:
     """Makes ``folder`` whole or not at all. The caller holds the cache's lock."""
     _log.info("Preparing %s; this happens once ...", path.name)
     file = read_gguf(path)
-    for leftover in [*folder.parent.glob(".new-*"), *folder.parent.glob(folder.name)]:
+    for leftover in folder.parent.glob(".new-*"):
         shutil.rmtree(leftover)
+    if folder.exists():
+        shutil.rmtree(folder)
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
     try:
         build_tokenizer(file).save(str(new / _TOKENIZER), pretty=False)
         _write_weights(file, new / _WEIGHTS)
-        facts = _facts(file, identity)
+        facts = _facts(file, identity, _sizes(new))
         (new / _FACTS).write_text(json.dumps(asdict(facts)), encoding="utf-8")
         new.rename(folder)
     except BaseException:
@@ -132,12 +142,13 @@ def _prepare(path: Path, folder: Path, identity: str) -> Facts:
     return facts
 
 
-def _facts(file: GGUFFile, identity: str) -> Facts:
+def _facts(file: GGUFFile, identity: str, sizes: list[int]) -> Facts:
     tokens: list[str] = file.get("tokenizer.ggml.tokens")
     eos = file.get("tokenizer.ggml.eos_token_id")
     end_tokens = {i for i, token in enumerate(tokens) if token in _END_TOKENS} | {eos} - {None}
     return Facts(
         identity=identity,
+        sizes=sizes,
         context_length=file.get("llama.context_length"),
         vocabulary_size=len(tokens),
         bos_token=file.get("tokenizer.ggml.bos_token_id"),

@@ -14,7 +14,7 @@ from ctransformers.llm import LLM, Config
 from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
-from .errors import ModelError
+from .errors import EngineError, ModelError
 
 
 class Engine:
@@ -29,21 +29,24 @@ class Engine:
         config = Config(context_length=context_length)
         try:
             self._llm: LLM | None = LLM(str(weights), "gguf", config=config, lib=_library())
-        except RuntimeError as error:
+        # OSError: no build of ctransformers for this platform; ValueError: no file.
+        except (RuntimeError, OSError, ValueError) as error:
             raise ModelError(f"The engine refused the model: {error}") from error
 
     def evaluate(self, tokens: list[int], position: int) -> None:
         """Evaluates ``tokens`` as those from ``position`` on, over what the KV cache held there.
 
         ``position + len(tokens)`` must not pass ``context_length``: ctransformers would
-        overwrite the cache's end without a word.
+        overwrite the cache's end without a word. Raises `ValueError` then, and
+        `EngineError` when the evaluation fails.
         """
         assert self._llm is not None
-        assert 0 <= position <= self.context_length - len(tokens)
+        if not 0 <= position <= self.context_length - len(tokens):
+            raise ValueError(f"{len(tokens)} tokens from {position} on leave the context")
         count = len(tokens)
         array = (c_int * count)(*tokens)
         if not self._llm.ctransformers_llm_batch_eval(array, count, position, count, self._threads):
-            raise ModelError("The engine failed to evaluate the prompt.")
+            raise EngineError("The engine failed to evaluate the tokens.")
 
     @property
     def logits(self) -> NDArray[np.float32]:

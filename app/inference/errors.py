@@ -1,7 +1,9 @@
 """What can go wrong with a model and its work.
 
 InferenceError
-├── ModelError             a file that cannot be used, or a model that failed
+├── ModelError             a file that cannot be used
+├── NoModel                nothing installed that could answer
+├── EngineError            a loaded model failed
 ├── PromptError            a prompt that this model cannot take
 │   └── ContextLengthExceeded
 └── Cancelled              nobody waits for the answer any more
@@ -13,7 +15,15 @@ class InferenceError(Exception):
 
 
 class ModelError(InferenceError):
-    """A model file cannot be used, or a loaded model failed. The text says why."""
+    """A model file cannot be used. The text says why."""
+
+
+class NoModel(InferenceError):
+    """There is no model that could answer. The text says what to do."""
+
+
+class EngineError(InferenceError):
+    """A loaded model failed. The text says why."""
 
 
 class PromptError(InferenceError):
@@ -21,19 +31,14 @@ class PromptError(InferenceError):
 
 
 class ContextLengthExceeded(PromptError):
-    """The prompt leaves no room for an answer in the context.
+    """The prompt leaves no room for an answer in the context."""
 
-    ``prompt_tokens`` (at least so many) and ``context_length`` are counts of tokens.
-    """
-
-    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+    def __init__(self, prompt_tokens: int | str, context_length: int) -> None:
         super().__init__(
             f"The context length is {context_length} tokens, answer included, but the prompt "
-            f"alone has {prompt_tokens} or more. Shorten the prompt, or start the server with a "
+            f"alone has {prompt_tokens}. Shorten the prompt, or start the server with a "
             "larger GPT4ALL_CONTEXT_LENGTH if the model allows it."
         )
-        self.prompt_tokens = prompt_tokens
-        self.context_length = context_length
 
 
 class Cancelled(InferenceError):

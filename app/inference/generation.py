@@ -58,17 +58,19 @@ def answers(
     logits = model.logits.copy() if options.n > 1 else model.logits
     for index in range(first_index, first_index + options.n):
         cache.rewind(len(prompt))
-        yield from _answer(model, logits, index, options, check)
+        # Prompts of one request get the draws that each of them would get alone.
+        sampler = Sampler(options.sampling, index - first_index)
+        yield from _answer(model, logits, index, sampler, options, check)
 
 
 def _answer(
     model: Model,
     logits: NDArray[np.float32],
     index: int,
+    sampler: Sampler,
     options: AnswerOptions,
     check: Callable[[], None],
 ) -> Iterator[Delta]:
-    sampler = Sampler(options.sampling, index)
     text = AnswerText(options.stop)
     room = model.context_length - len(model.cache)
     limit = room if options.max_tokens is None else min(room, options.max_tokens)

@@ -85,6 +85,7 @@ def _judge(file: GGUFFile) -> None:
     if scaling != "none":
         raise file.unusable(f"it needs {scaling!r} RoPE scaling, which the engine cannot apply.")
     _judge_sizes(file)
+    _judge_vocabulary(file)
     names = {tensor.name for tensor in file.tensors}
     for tensor in file.tensors:
         if not _TENSOR.fullmatch(tensor.name):
@@ -113,16 +114,25 @@ def _judge_sizes(file: GGUFFile) -> None:
         raise file.unusable("it has no valid llama.attention.head_count_kv.")
     if sizes["embedding_length"] % heads:
         raise file.unusable("its embedding length is no multiple of its attention heads.")
+
+
+def _judge_vocabulary(file: GGUFFile) -> None:
+    """What the tokenizer and the chat template are made of."""
+    for name, kind in (("tokens", str), ("merges", str), ("token_type", int)):
+        values = file.get(f"tokenizer.ggml.{name}")
+        if not isinstance(values, list) or not all(type(value) is kind for value in values):
+            raise file.unusable(f"it has no valid tokenizer.ggml.{name}.")
     tokens = file.get("tokenizer.ggml.tokens")
     rows = [tensor.shape[-1] for tensor in file.tensors if tensor.name == "token_embd.weight"]
-    if not isinstance(tokens, list) or rows != [len(tokens)]:
+    if rows != [len(tokens)]:
         raise file.unusable("it has not one embedding for each token of its vocabulary.")
     for name in ("bos", "eos"):
         token = file.get(f"tokenizer.ggml.{name}_token_id", 0)
         if type(token) is not int or token not in range(len(tokens)):
             raise file.unusable(f"its {name}_token_id is no token.")
-    if not isinstance(file.get("tokenizer.chat_template", ""), str):
-        raise file.unusable("its chat template is no text.")
+    for name, default in (("chat_template", ""), ("ggml.add_bos_token", False), ("ggml.pre", "")):
+        if type(file.get(f"tokenizer.{name}", default)) is not type(default):
+            raise file.unusable(f"it has no valid tokenizer.{name}.")
 
 
 def _required_tensors(file: GGUFFile) -> Iterator[str]:

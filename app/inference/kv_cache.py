@@ -26,12 +26,11 @@ class KVCache:
     def __len__(self) -> int:
         return len(self._tokens)
 
-    def prefill(self, prompt: Sequence[int], *, exact: bool, check: Callable[[], None]) -> int:
+    def prefill(self, prompt: Sequence[int], *, exact: bool, check: Callable[[], None]) -> None:
         """Evaluates what of ``prompt`` (at least one token) is new.
 
         With ``exact`` the logits do not depend on what was evaluated before. ``check`` is
         called before each piece and may raise to stop; what was evaluated stays usable.
-        Returns how many tokens were reused.
         """
         reused = self._common_prefix(prompt)
         if exact:
@@ -43,7 +42,6 @@ class KVCache:
             self._evaluate(list(prompt[start:end]))
             if self._exact == start and end % PIECE == 0:
                 self._exact = end
-        return reused
 
     def append(self, token: int) -> None:
         """Evaluates one generated token."""

@@ -91,7 +91,7 @@ class Model:
         # A token is at most so long: what cannot fit is not worth seconds of encoding.
         least = len(text.encode()) // self.vocabulary.longest_token
         if least >= self.context_length:
-            raise ContextLengthExceeded(least, self.context_length)
+            raise ContextLengthExceeded(f"{least} or more", self.context_length)
         bos, tokens = self._facts.bos_token, self.vocabulary.encode(text, protected=protected)
         if self._facts.add_bos_token and bos is not None and tokens[:1] != [bos]:
             return [bos, *tokens]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ModelError
+from .errors import EngineError
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Sampler:
     def sample(self, logits: NDArray[np.float32]) -> int:
         """The next token id for ``logits`` (float32 [vocab_size], left unchanged).
 
-        Raises `ModelError` when the logits are not numbers, as damaged weights give.
+        Raises `EngineError` when the logits are not numbers, as damaged weights give.
         """
         token = self._choose(self._penalised(logits))
         self._recent.append(token)
@@ -68,7 +68,7 @@ class Sampler:
     def _choose(self, logits: NDArray[np.float32]) -> int:
         best = int(logits.argmax())
         if not np.isfinite(logits[best]):
-            raise ModelError("The model's output is not a number: its file is damaged.")
+            raise EngineError("The model's output is not a number: its file is damaged.")
         if self._sampling.temperature == 0:
             return best
         tokens = self._most_likely(logits)

@@ -6,7 +6,6 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from ..inference.model import Model
 from .answers import AnswerRequest, AnswerSchema, answer_fields
 from .fields import Ignored, Integer, MessageText, Text, Unsupported, between
 from .loading import RequestSchema
@@ -20,21 +19,13 @@ class ChatRequest(AnswerRequest):
 
     messages: Sequence[Mapping[str, str]]
 
-    def tokens(self, model: Model) -> list[list[int]]:
-        """The token ids of the one prompt. Raises `PromptError`."""
-        return [model.chat_prompt(self.messages)]
-
-    def echoes(self, model: Model) -> list[str]:
-        """What the answers begin with: nothing."""
-        return [""]
-
 
 class MessageSchema(RequestSchema):
     """One of the messages; what OpenAI's own client adds to an answer may come back in it."""
 
     role = Text(
         required=True,
-        validate=validate.OneOf(_ROLES, error="must be one of {choices}, not {input}."),
+        validate=validate.OneOf(_ROLES, error="must be one of {choices}."),
         error_messages={"required": "is required."},
     )
     content = MessageText(required=True, error_messages={"required": "is required."})

