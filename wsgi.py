@@ -2,7 +2,10 @@
 
 import logging
 import os
+import signal
 import sys
+import threading
+from types import FrameType
 
 from app import create_app
 from app.schemas import SettingsError
@@ -14,3 +17,13 @@ try:
     app = create_app(preload="FLASK_RUN_FROM_CLI" not in os.environ)
 except SettingsError as error:
     sys.exit(str(error))
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Ends the answers too: waitress would wait five seconds for them."""
+    app.extensions["gpt4all"].worker.stopping.set()
+    signal.default_int_handler(number, frame)
+
+
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, interrupt)

@@ -10,7 +10,7 @@ from .blueprints import chat, completions, health, models
 from .cli import models_cli
 from .errors import register_errors
 from .inference.errors import InferenceError
-from .schemas import read_settings
+from .schemas import SettingsError, read_settings
 from .service import Service
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,10 @@ def create_app(settings: Mapping[str, str] | None = None, *, preload: bool = Fal
 
 def _environment(app: Flask) -> Mapping[str, str]:
     values = Config(app.root_path)
-    values.from_prefixed_env("GPT4ALL", loads=str)
+    try:
+        values.from_prefixed_env("GPT4ALL", loads=str)
+    except TypeError as error:  # GPT4ALL_MODEL__X beside GPT4ALL_MODEL
+        raise SettingsError("No setting has a name with GPT4ALL_ and a double _.") from error
     return values
 
 

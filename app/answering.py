@@ -91,17 +91,18 @@ def _deltas(
 
 
 def _client_check() -> Callable[[], None]:
-    """A function that raises `Cancelled` once the current request's client has left.
+    """A function that raises `Cancelled` once the client has left or the server stops.
 
-    Waitress tells, if it is started with ``--channel-request-lookahead``; other servers
-    do not, and the function does nothing.
+    Waitress tells of the client, if it is started with ``--channel-request-lookahead``;
+    other servers do not.
     """
+    stopping = service().worker.stopping
     disconnected: Callable[[], bool] = request.environ.get(
         "waitress.client_disconnected", lambda: False
     )
 
     def check() -> None:
-        if disconnected():
-            raise Cancelled("The client has left.")
+        if disconnected() or stopping.is_set():
+            raise Cancelled("Nobody waits for the answer.")
 
     return check

@@ -145,7 +145,7 @@ def _http_error(error: HTTPException) -> ApiError:
                 "(HINT: Perhaps you meant to use a different HTTP method?)"
             )
         case NotFound():
-            message = f"There is nothing at {request.path[:200]}; the API is below /v1."
+            message = f"There is nothing at {request.path[:200]}; README.md lists the endpoints."
         case RequestEntityTooLarge():
             limit = request.max_content_length
             message = f"The body is larger than {limit} bytes (GPT4ALL_MAX_BODY_BYTES)."

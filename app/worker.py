@@ -61,11 +61,13 @@ class Turns:
 class Worker:
     """Lends the model to one request at a time, and changes the model when one asks for another.
 
-    ``load`` makes a `Model` of a file and may raise `ModelError`.
+    ``load`` makes a `Model` of a file and may raise `ModelError`. Once ``stopping`` is set,
+    those who work or wait are expected to give up.
     """
 
     def __init__(self, load: Callable[[ModelFile], Model], queue_limit: int) -> None:
         self.turns = Turns(queue_limit)
+        self.stopping = threading.Event()
         self._load = load
         self._model: Model | None = None
 

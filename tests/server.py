@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -51,6 +52,11 @@ class Server:
         self._reader.join()
         assert self._process.stderr is not None
         self._process.stderr.close()
+
+    def interrupt(self) -> None:
+        """Presses Ctrl-C and waits for the end."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(30)
 
     def get(self, path: str, **how: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=60, **how)

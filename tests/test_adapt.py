@@ -1,4 +1,5 @@
 import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,6 +105,32 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, cache: Path, name: str, d
     assert prepare(path, cache) == first
     assert {file: file.read_bytes() for file in first.folder.iterdir()}.keys() == whole.keys()
     assert (first.folder / name).stat().st_size > 50
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", "{", '{"identity": 5}'])
+def test_facts_that_are_none_are_made_again(tmp_path: Path, cache: Path, text: str) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    first = prepare(path, cache)
+    (first.folder / "facts.json").write_text(text)
+    assert prepare(path, cache) == first
+
+
+def test_a_tokenizer_that_is_none_is_named(tmp_path: Path, cache: Path) -> None:
+    prepared = prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache)
+    tokenizer = prepared.folder / "tokenizer.json"
+    tokenizer.write_bytes(b"x" * tokenizer.stat().st_size)
+    with pytest.raises(ModelError, match=r"tokenizer\.json is damaged; delete it"):
+        prepared.tokenizer()
+
+
+def test_what_is_in_the_way_is_removed(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    folder = prepare(path, cache).folder
+    shutil.rmtree(folder)
+    folder.touch()
+    (cache / ".new-x").touch()
+    assert prepare(path, cache).folder.is_dir()
+    assert not (cache / ".new-x").exists()
 
 
 def test_a_file_of_the_same_size_and_time_is_told_by_its_header(

@@ -8,7 +8,7 @@ def test_an_unknown_path_is_a_404_in_the_envelope(client: FlaskClient) -> None:
     assert response.status_code == 404
     assert response.json == {
         "error": {
-            "message": "There is nothing at /v1/nothing; the API is below /v1.",
+            "message": "There is nothing at /v1/nothing; README.md lists the endpoints.",
             "type": "invalid_request_error",
             "param": None,
             "code": None,

@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,12 @@ def test_a_weight_type_that_the_engine_does_not_know_is_named(tmp_path: Path) ->
         read_gguf(tmp_path / "a.gguf")
 
 
+def test_norms_must_be_f32(tmp_path: Path) -> None:
+    norm = {"blk.0.ffn_norm.weight": np.ones(EMBEDDING, dtype=np.float16)}
+    with pytest.raises(ModelError, match=r"'blk\.0\.ffn_norm\.weight' is not F32"):
+        read_gguf(write_tiny_gguf(tmp_path / "a.gguf", tensors=norm))
+
+
 def test_another_architecture_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="its architecture is 'qwen2'"):
         read_gguf(write_tiny_gguf(tmp_path / "a.gguf", architecture="qwen2"))
@@ -106,8 +113,9 @@ def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
         b"GGUF\x03\x00\x00\x00" + b"\xff" * 16,
         b"GGUF\x03\x00\x00\x00" + bytes(8) + b"\x00" * 7 + b"\x20",
         b"GGUF\x03\x00\x00\x00" + bytes(8) + b"\x01" + bytes(7) + b"\xff" * 8,
+        b"GGUF" + struct.pack("<IQQQ1sIIQ", 3, 0, 1, 1, b"a", 9, 0, 1 << 40),
     ],
-    ids=["foreign", "counts of 2^64", "keys of 2^61", "a key of 2^64 bytes"],
+    ids=["foreign", "counts of 2^64", "keys of 2^61", "a key of 2^64 bytes", "array of 2^40"],
 )
 def test_hostile_headers_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.gguf").write_bytes(data)

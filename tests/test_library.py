@@ -49,6 +49,12 @@ def test_a_display_name_comes_before_a_file_name_and_that_before_a_stem(tmp_path
     assert library.find("a/c").name == "a/c"
 
 
+def test_what_is_no_regular_file_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "dangling.gguf").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.gguf").symlink_to(tmp_path / "loop.gguf")
+    assert Library(tmp_path).models() == []
+
+
 def test_the_first_model_is_the_default(folder: Path) -> None:
     assert Library(folder).default().name == "A v1.5"
 

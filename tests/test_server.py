@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,6 +134,16 @@ def test_a_slow_reader_gets_everything(server: Server) -> None:
             received += connection.recv(65536)
     assert received.count(b"data: {") == 301
     assert b"data: [DONE]" in received
+
+
+def test_an_interrupt_ends_the_answers_too(tiny_gguf: Path) -> None:
+    with Server(tiny_gguf.parent.parent) as server:
+        body = {**ENDLESS, "prompt": ["hello"] * 1000, "n": 8, "max_tokens": 200}
+        with server.send(COMPLETION, body):
+            wait_until(server, busy=True)
+            server.interrupt()
+    assert "still running" not in server.log
+    assert "Traceback" not in server.log
 
 
 def test_ten_clients_at_once_get_what_one_would(server: Server) -> None:

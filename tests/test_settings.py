@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
+from app.inference.engine import usable_cpus
 from app.schemas import Settings, SettingsError, read_settings
 
 from .server import ROOT, Server
@@ -43,6 +44,9 @@ def test_an_empty_value_is_the_default(tmp_path: Path) -> None:
     [
         ("THREADS", "many"),
         ("THREADS", "0"),
+        ("THREADS", str(usable_cpus() + 1)),
+        ("QUEUE_LIMIT", "08"),
+        ("QUEUE_LIMIT", "1_0"),
         ("QUEUE_LIMIT", "-1"),
         ("CONTEXT_LENGTH", "2048.5"),
         ("MAX_N", "0"),
@@ -54,6 +58,21 @@ def test_an_empty_value_is_the_default(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_an_error_that_names_its_variable(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=rf"GPT4ALL_{name} \('{text}'\): "):
         read_settings({name: text}, "/nowhere")
+
+
+def test_a_double_underscore_in_a_name_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPT4ALL_MODEL", "a")
+    monkeypatch.setenv("GPT4ALL_MODEL__X", "b")
+    with pytest.raises(SettingsError, match="double _"):
+        create_app()
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert read_settings({"DATA_DIR": "~/x"}, "/nowhere").data_dir == tmp_path / "x"
 
 
 def test_settings_come_from_the_environment(
@@ -76,7 +95,7 @@ def test_the_server_does_not_start_with_a_wrong_setting(tmp_path: Path) -> None:
     server = Server(tmp_path, QUEUE_LIMIT="x")
     with pytest.raises(RuntimeError), server:
         pass
-    assert "GPT4ALL_QUEUE_LIMIT ('x'): Not a valid integer." in server.log
+    assert "GPT4ALL_QUEUE_LIMIT ('x'): must be a whole number." in server.log
     assert "Traceback" not in server.log
 
 
@@ -112,9 +131,9 @@ def test_the_queue_limit_bounds_who_waits(tiny_gguf: Path) -> None:
 
 
 def test_the_threads_are_a_setting(tiny_gguf: Path) -> None:
-    app = create_app({"DATA_DIR": str(tiny_gguf.parent.parent), "THREADS": "3"})
+    app = create_app({"DATA_DIR": str(tiny_gguf.parent.parent), "THREADS": "1"})
     app.test_client().post("/v1/completions", json={"model": "m", "prompt": "a"})
-    assert app.extensions["gpt4all"].worker._model._engine._threads == 3
+    assert app.extensions["gpt4all"].worker._model._engine._threads == 1
 
 
 def test_a_data_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:

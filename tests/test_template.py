@@ -46,13 +46,15 @@ def test_a_template_can_refuse() -> None:
         render("{{ raise_exception('No, thanks') }}")
 
 
-@pytest.mark.parametrize("source", ["{% if %}", "{{ messages", "{% nonsense %}"])
+@pytest.mark.parametrize("source", ["{% if %}", "{{ messages", "{% nonsense %}", "{{" + "(" * 3000])
 def test_a_broken_template_is_an_error(source: str) -> None:
     with pytest.raises(PromptError, match="chat template is broken"):
         render(source)
 
 
-@pytest.mark.parametrize("source", ["{{ 1 / 0 }}", "{{ messages[0].content + 1 }}"])
+@pytest.mark.parametrize(
+    "source", ["{{ 1 / 0 }}", "{{ messages[0].content + 1 }}", "{{ '\\ud800' }}"]
+)
 def test_a_template_that_fails_is_an_error(source: str) -> None:
     with pytest.raises(PromptError, match="chat template failed"):
         render(source)

@@ -235,6 +235,14 @@ def test_wrong_messages_are_refused(
     assert (status, error["param"], error["message"]) == (400, param, f"{param}: {message}")
 
 
+@pytest.mark.parametrize("field", ["prompt", "stop", "temperature", "logit_bias", "user"])
+def test_a_deeply_nested_value_is_a_wrong_value(client: FlaskClient, field: str) -> None:
+    for depth in range(900, 1000):
+        nested = "[" * depth + "]" * depth
+        body = f'{{"model": "m", "prompt": "a", "{field}": {nested}}}'
+        assert client.post("/v1/completions", data=body).status_code == 400
+
+
 def test_an_unknown_field_of_a_message_is_named(client: FlaskClient) -> None:
     _, error = chat(client, messages=[{"role": "user", "content": "a", "contnet": "b"}])
     expected = "Unrecognized request argument supplied: messages[0].contnet"

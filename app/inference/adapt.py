@@ -8,6 +8,7 @@ becomes placeholders, because ctransformers' own tokenizer is never used.
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 from contextlib import closing
@@ -72,8 +73,12 @@ class PreparedModel:
         return self.folder / _WEIGHTS
 
     def tokenizer(self) -> Tokenizer:
-        """The model's tokenizer, read from the cache."""
-        return Tokenizer.from_file(str(self.folder / _TOKENIZER))
+        """The model's tokenizer, read from the cache. Raises `ModelError`."""
+        path = self.folder / _TOKENIZER
+        try:
+            return Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises bare Exceptions
+            raise ModelError(f"{path} is damaged; delete it ({error}).") from error
 
 
 def prepare(path: Path, cache: Path) -> PreparedModel:
@@ -83,7 +88,7 @@ def prepare(path: Path, cache: Path) -> PreparedModel:
     """
     try:
         identity = _identity(path)
-        folder = cache / _digest(str(path.resolve()).encode())
+        folder = cache / _digest(os.fsencode(path.resolve()))
         if (facts := _facts_in(folder, identity)) is None:
             cache.mkdir(parents=True, exist_ok=True)
             with FileLock(cache / ".lock"):
@@ -111,7 +116,7 @@ def _facts_in(folder: Path, identity: str) -> Facts | None:
         facts = Facts(**json.loads((folder / _FACTS).read_text(encoding="utf-8")))
         sizes = _sizes(folder)
     # Nothing there, or damaged.
-    except (FileNotFoundError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return None
     return facts if (facts.identity, facts.sizes) == (identity, sizes) else None
 
@@ -124,10 +129,11 @@ def _prepare(path: Path, folder: Path, identity: str) -> Facts:
     """Makes ``folder`` whole or not at all. The caller holds the cache's lock."""
     _log.info("Preparing %s; this happens once ...", path.name)
     file = read_gguf(path)
-    for leftover in folder.parent.glob(".new-*"):
-        shutil.rmtree(leftover)
-    if folder.exists():
-        shutil.rmtree(folder)
+    for leftover in [*folder.parent.glob(".new-*"), folder]:
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
     try:
         build_tokenizer(file).save(str(new / _TOKENIZER), pretty=False)

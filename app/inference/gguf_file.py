@@ -28,6 +28,16 @@ _BLOCK_TENSORS = (
 )  # fmt: skip
 
 
+class _BoundedReader(gguf.GGUFReader):
+    """gguf 0.19's reader reads past the end of a file as nothing, as often as the file says."""
+
+    def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
+        values = super()._get(offset, dtype, count, override_order)
+        if len(values) < count:
+            raise ValueError("it ends before its data do")
+        return values
+
+
 class GGUFFile:
     """The metadata and the tensor table of a GGUF; tensor data stays on the disk."""
 
@@ -65,8 +75,8 @@ def read_gguf(path: Path) -> GGUFFile:
     holds a model that ctransformers cannot express.
     """
     try:
-        file = GGUFFile(path, gguf.GGUFReader(path))
-    # GGUFReader has no error class of its own: what is out of bounds surfaces as any of these.
+        file = GGUFFile(path, _BoundedReader(path))
+    # The reader has no error class of its own: what is out of bounds surfaces as any of these.
     except (ValueError, LookupError, OverflowError, RecursionError, TypeError) as error:
         raise ModelError(
             f"{path.name} cannot be used: it is damaged, truncated or no GGUF ({error})."
@@ -95,6 +105,8 @@ def _judge(file: GGUFFile) -> None:
                 f"its weights are {tensor.tensor_type.name}, which the engine does not know. "
                 "Use a Q4_K_M, Q5_K_M, Q8_0 or F16 version of the model."
             )
+        if tensor.name.endswith("_norm.weight") and tensor.tensor_type.name != "F32":
+            raise file.unusable(f"its tensor {tensor.name!r} is not F32, as the engine needs it.")
     for name in _required_tensors(file):
         if name not in names:
             raise file.unusable(f"the tensor {name!r} is missing.")

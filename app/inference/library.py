@@ -1,6 +1,8 @@
 """The models folder: which GGUF files there are and what they are called."""
 
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +66,11 @@ class Library:
             relative = path.relative_to(self.folder)
             # Hidden ones are macOS' resource forks and downloads under way.
             hidden = any(part.startswith(".") for part in relative.parts)
-            if path.suffix.lower() == ".gguf" and path.is_file() and not hidden:
+            if path.suffix.lower() != ".gguf" or hidden:
+                continue
+            # What cannot be looked at, or is gone by now, is no model.
+            with suppress(OSError):
                 status = path.stat()
-                version = status.st_size, status.st_mtime_ns
-                yield ModelFile(relative.with_suffix("").as_posix(), path, version)
+                if stat.S_ISREG(status.st_mode):
+                    version = status.st_size, status.st_mtime_ns
+                    yield ModelFile(relative.with_suffix("").as_posix(), path, version)

@@ -33,7 +33,8 @@ class ChatTemplate:
         }
         try:
             self._template = environment.from_string(source)
-        except jinja2.TemplateError as error:
+        # A template is a stranger's program: it can fail in any way, here and below.
+        except Exception as error:
             raise PromptError(f"The model's chat template is broken: {error}") from error
 
     def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
@@ -42,12 +43,13 @@ class ChatTemplate:
         Raises `PromptError` with the template's own words when it refuses the messages.
         """
         try:
-            return self._template.render(messages=messages, add_generation_prompt=True)
+            text = self._template.render(messages=messages, add_generation_prompt=True)
+            text.encode()  # fails on half of a surrogate pair
         except jinja2.TemplateError as error:
             raise PromptError(f"The model's chat template says: {error}") from error
-        # A template is a stranger's program: it can fail in any way.
         except Exception as error:
             raise PromptError(f"The model's chat template failed: {error!r}") from error
+        return text
 
 
 def _raise_exception(message: str) -> NoReturn:

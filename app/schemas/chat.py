@@ -35,6 +35,7 @@ class MessageSchema(RequestSchema):
     audio = Unsupported()
     function_call = Unsupported()
     refusal = Unsupported()
+    tool_call_id = Unsupported()
     tool_calls = Unsupported([])
 
     @post_load

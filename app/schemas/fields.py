@@ -1,6 +1,7 @@
 """marshmallow fields for JSON: strict about types, with messages that say what is allowed."""
 
 import json
+from itertools import islice
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -8,7 +9,8 @@ from marshmallow import ValidationError, fields, validate
 
 def shown(value: Any) -> str:
     """A value as a message quotes it: its JSON, cut short."""
-    text = json.dumps(value)
+    # In pieces: a value may be larger, and nested deeper, than is worth a message.
+    text = "".join(islice(json.JSONEncoder().iterencode(value), 41))
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 

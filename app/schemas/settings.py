@@ -1,5 +1,6 @@
 """The server's settings: environment variables that begin with ``GPT4ALL_``."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 
+from ..inference.engine import usable_cpus
 from .fields import between
 
 
@@ -38,6 +40,15 @@ class Settings:
         return self.data_dir / "cache"
 
 
+class _WholeNumber(fields.Integer):
+    """Digits only: the Makefile's shell reads ``010`` as 8, Python ``1_0`` as 10."""
+
+    def _validated(self, value: Any) -> int:
+        if not re.fullmatch("0|[1-9][0-9]*", value):
+            raise ValidationError("must be a whole number.")
+        return super()._validated(value)
+
+
 class SettingsSchema(Schema):
     """Loads `Settings` from strings, as the environment holds them."""
 
@@ -49,15 +60,15 @@ class SettingsSchema(Schema):
     data_dir = fields.String(required=True)
     model = fields.String(load_default=None)
     strict_model = fields.Boolean(load_default=False)
-    context_length = fields.Integer(load_default=2048, validate=between(32))
-    threads = fields.Integer(load_default=None, validate=between(1, 512))
-    queue_limit = fields.Integer(load_default=8, validate=between(0, 1000))
-    max_n = fields.Integer(load_default=8, validate=between(1, 1000))
-    max_body_bytes = fields.Integer(load_default=2**20, validate=between(1000))
+    context_length = _WholeNumber(load_default=2048, validate=between(32))
+    threads = _WholeNumber(load_default=None, validate=between(1, usable_cpus()))
+    queue_limit = _WholeNumber(load_default=8, validate=between(0, 1000))
+    max_n = _WholeNumber(load_default=8, validate=between(1, 1000))
+    max_body_bytes = _WholeNumber(load_default=2**20, validate=between(1000))
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Settings:
-        return Settings(**{**data, "data_dir": Path(data["data_dir"]).absolute()})
+        return Settings(**{**data, "data_dir": Path(data["data_dir"]).expanduser().absolute()})
 
 
 def read_settings(values: Mapping[str, str], default_data_dir: str) -> Settings:
