@@ -161,7 +161,7 @@ def test_answers_to_one_prompt_are_independent_of_each_other(tiny: Model) -> Non
 def test_a_second_turn_evaluates_only_what_is_new(
     smollm: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = AnswerOptions(max_tokens=30, sampling=Sampling())
+    options = AnswerOptions(max_tokens=30, sampling=GREEDY)
     messages = [{"role": "user", "content": "What is the capital of France?"}]
     prompt = smollm.chat_prompt(messages)
     answer = text(list(answers(smollm, prompt, options, never)))
