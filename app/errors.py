@@ -97,8 +97,8 @@ class ClientGone(ApiError):
     status = 499
 
 
-def as_api_error(error: Exception) -> ApiError | None:
-    """``error`` as the API shows it, or ``None`` when it is a fault of the server."""
+def api_error_of(error: Exception) -> ApiError:
+    """``error`` as the API shows it; a fault of the server is logged and shown without details."""
     match error:
         case ApiError():
             return error
@@ -112,13 +112,6 @@ def as_api_error(error: Exception) -> ApiError | None:
             return ClientGone("The client has left.")
         case HTTPException():
             return _http_error(error)
-    return None
-
-
-def api_error_of(error: Exception) -> ApiError:
-    """Like `as_api_error`; a fault of the server is logged and shown without its details."""
-    if (api_error := as_api_error(error)) is not None:
-        return api_error
     _log.error("The server failed.", exc_info=error)
     return ApiError("The server failed; its log says why.", code="internal_error")
 

@@ -197,6 +197,10 @@ def test_a_failure_leaves_nothing_behind(
     ("metadata", "reason"),
     [
         ({"tokenizer.ggml.model": "t5"}, "its tokenizer is 't5'"),
+        (
+            {"tokenizer.ggml.model": "llama", "tokenizer.ggml.merges": None},
+            "its tokenizer is 'llama'",
+        ),
         ({"tokenizer.ggml.pre": "other"}, "pre-tokenizer 'other'; supported: 'gpt2' with 'smollm'"),
         ({"tokenizer.ggml.merges": ["x yz"]}, "its vocabulary is broken"),
     ],

@@ -130,7 +130,10 @@ def _judge_sizes(file: GGUFFile) -> None:
 
 def _judge_vocabulary(file: GGUFFile) -> None:
     """What the tokenizer and the chat template are made of."""
-    for name, kind in (("tokens", str), ("merges", str), ("token_type", int)):
+    lists = [("tokens", str), ("token_type", int)]
+    if file.get("tokenizer.ggml.model") == "gpt2":  # the others have scores instead
+        lists.append(("merges", str))
+    for name, kind in lists:
         values = file.get(f"tokenizer.ggml.{name}")
         if not isinstance(values, list) or not all(type(value) is kind for value in values):
             raise file.unusable(f"it has no valid tokenizer.ggml.{name}.")

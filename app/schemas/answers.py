@@ -31,7 +31,7 @@ class StreamOptionsSchema(RequestSchema):
 class AnswerSchema(RequestSchema):
     """The fields that completions and chat completions share. ``max_n`` bounds ``n``."""
 
-    model = Text(required=True, error_messages={"required": "is required."})
+    model = Text(required=True)
     max_tokens = Integer(validate=between(1))
     temperature = Number(validate=between(0, 2))
     top_p = Number(validate=between(0, 1))

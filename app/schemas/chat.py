@@ -26,9 +26,8 @@ class MessageSchema(RequestSchema):
     role = Text(
         required=True,
         validate=validate.OneOf(_ROLES, error="must be one of {choices}."),
-        error_messages={"required": "is required."},
     )
-    content = MessageText(required=True, error_messages={"required": "is required."})
+    content = MessageText(required=True)
     name = Text()
 
     annotations = Ignored()

@@ -23,7 +23,7 @@ class CompletionRequest(AnswerRequest):
 class CompletionSchema(AnswerSchema):
     """Loads a `CompletionRequest`."""
 
-    prompt = Prompts(required=True, error_messages={"required": "is required."})
+    prompt = Prompts(required=True)
     echo = Boolean(load_default=False)
     best_of = Integer()
 

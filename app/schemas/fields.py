@@ -24,6 +24,8 @@ def between(low: float | None = None, high: float | None = None) -> validate.Ran
 class _JsonField(fields.Field[Any]):
     """A field whose `_read` takes the JSON value alone, and raises `ValidationError`."""
 
+    default_error_messages = {"required": "is required."}
+
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         return self._read(value)
 
