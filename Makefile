@@ -6,8 +6,11 @@ PORT ?= 4891
 THREADS = $$(( $${GPT4ALL_QUEUE_LIMIT:-8} + 8 ))
 
 BIN := .venv/bin
+DEFAULT_MODEL := instance/models/SmolLM2-135M-Instruct.Q4_1.gguf
+# llama.cpp of October 2026
+LLAMA_CPP := xllamacpp==2026.10.11549
 
-.PHONY: install model run test lint lock
+.PHONY: install model run test lint lock oracle record
 
 install: .venv/installed
 
@@ -30,6 +33,19 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Compares with llama.cpp and prints the table of docs/models.md; `record` keeps what it says
+# for `make test`.
+oracle: model .venv-oracle/installed
+	$(BIN)/python -m tests.oracle .venv-oracle/bin/python $(DEFAULT_MODEL)
+
+record: model .venv-oracle/installed
+	$(BIN)/python -m tests.oracle.record .venv-oracle/bin/python $(DEFAULT_MODEL)
+
+.venv-oracle/installed:
+	$(PYTHON) -m venv .venv-oracle
+	.venv-oracle/bin/python -m pip install --disable-pip-version-check --quiet $(LLAMA_CPP)
+	touch $@
 
 # Pins the newest releases that setup.cfg allows, for all supported Pythons; needs uv.
 lock:

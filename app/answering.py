@@ -27,10 +27,11 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
         model = turn.enter_context(service().worker.model(file, check))
         prompts = _prompts(asked, model)
         reply = reply_type(model.file.name, prompt_tokens=sum(map(len, prompts)))
-        deltas = _deltas(model, prompts, _echoes(asked, model), asked.options, check)
+        options = asked.options(model.file.settings)
+        deltas = _deltas(model, prompts, _echoes(asked, model), options, check)
         if not asked.stream:
             return jsonify(reply.whole(deltas))
-        count = len(prompts) * asked.options.n
+        count = len(prompts) * options.n
         events = event_stream(reply.chunks(deltas, count, asked.include_usage))
         return _stream(events, turn.pop_all())
 

@@ -7,9 +7,11 @@ from flask import Flask, current_app
 
 from .errors import ModelNotFound
 from .inference.engine import default_threads
+from .inference.errors import ModelError
 from .inference.library import Library, ModelFile
 from .inference.model import Model
-from .schemas import Settings
+from .inference.model_cache import ModelCache, PreparedModel
+from .schemas import ModelSettingsFiles, Settings
 from .worker import Worker
 
 _KEY = "gpt4all"
@@ -20,6 +22,7 @@ class Service:
     """The parts of one application, built once by `create_app`."""
 
     settings: Settings
+    cache: ModelCache
     library: Library
     worker: Worker
 
@@ -28,11 +31,18 @@ class Service:
         """The parts that ``settings`` ask for; no model is loaded yet."""
         threads = settings.threads or default_threads()
 
-        def load(file: ModelFile) -> Model:
-            return Model.load(file, settings.cache_dir, settings.context_length, threads)
+        cache = ModelCache(settings.cache_dir)
 
-        library = Library(settings.models_dir, settings.model)
-        return cls(settings, library, Worker(load, settings.queue_limit))
+        def prepare(file: ModelFile) -> PreparedModel:
+            return cache.prepare(file.path)
+
+        def load(file: ModelFile, prepared: PreparedModel) -> Model:
+            return Model.load(file, prepared, settings.context_length, threads)
+
+        library = Library(
+            settings.models_dir, cache.judge, ModelSettingsFiles().read, settings.model
+        )
+        return cls(settings, cache, library, Worker(prepare, load, settings.queue_limit))
 
     def attach(self, app: Flask) -> None:
         """Makes this the service of ``app``'s views."""
@@ -42,14 +52,16 @@ class Service:
         """The model that answers a request for ``name``.
 
         An unknown name is answered by the default model, as GPT4All does. Raises
-        `ModelNotFound` instead where GPT4ALL_STRICT_MODEL is set, and `NoModel` when
-        there is no model at all.
+        `ModelNotFound` instead where GPT4ALL_STRICT_MODEL is set, `ModelError` with the reason
+        when the model cannot be used, and `NoModel` when there is none at all.
         """
-        if (file := self.library.find(name)) is not None:
-            return file
-        if self.settings.strict_model:
-            raise ModelNotFound(name)
-        return self.library.default()
+        if (file := self.library.find(name)) is None:
+            if self.settings.strict_model:
+                raise ModelNotFound(name)
+            file = self.library.default()
+        if file.problem is not None:
+            raise ModelError(file.problem)
+        return file
 
 
 def service() -> Service:

@@ -1,5 +1,7 @@
 """The one model in memory and the one lock around it."""
 
+import ctypes
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 
 from .inference.library import ModelFile
 from .inference.model import Model
+from .inference.model_cache import PreparedModel
 
 # How often one who waits asks whether its client is still there, in seconds.
 _POLL = 0.1
@@ -61,13 +64,19 @@ class Turns:
 class Worker:
     """Lends the model to one request at a time, and changes the model when one asks for another.
 
-    ``load`` makes a `Model` of a file and may raise `ModelError`. Once ``stopping`` is set,
-    those who work or wait are expected to give up.
+    ``prepare`` does once what can take minutes, ``load`` what is left; both may raise
+    `ModelError`. Once ``stopping`` is set, those who work or wait are expected to give up.
     """
 
-    def __init__(self, load: Callable[[ModelFile], Model], queue_limit: int) -> None:
+    def __init__(
+        self,
+        prepare: Callable[[ModelFile], PreparedModel],
+        load: Callable[[ModelFile, PreparedModel], Model],
+        queue_limit: int,
+    ) -> None:
         self.turns = Turns(queue_limit)
         self.stopping = threading.Event()
+        self._prepare = prepare
         self._load = load
         self._model: Model | None = None
 
@@ -81,17 +90,31 @@ class Worker:
     def model(self, file: ModelFile, check: Callable[[], None]) -> Iterator[Model]:
         """Waits for its turn and lends the model of ``file``, loaded if it is not yet.
 
-        Raises `QueueFull`, `ModelError` when loading fails, and whatever ``check`` raises.
+        Raises `QueueFull`, `ModelError` when preparing or loading fails, and whatever ``check``
+        raises.
         """
+        model = self._model
+        # Outside the turn: others use the loaded model meanwhile, and it stays if this fails.
+        prepared = None if model is not None and model.file == file else self._prepare(file)
         with self.turns.turn(check):
             check()  # who never waited may have left too
-            yield self._loaded(file)
+            if self._model is None or self._model.file != file:
+                self._change(file, prepared or self._prepare(file))
+            assert self._model is not None
+            yield self._model
 
-    def _loaded(self, file: ModelFile) -> Model:
-        if self._model is None or self._model.file != file:
-            if self._model is not None:
-                # Two models at once may not fit in memory.
-                self._model.close()
-                self._model = None
-            self._model = self._load(file)
-        return self._model
+    def _change(self, file: ModelFile, prepared: PreparedModel) -> None:
+        if self._model is not None:
+            # Two models at once may not fit in memory.
+            self._model.close()
+            self._model = None
+            _return_memory()
+        self._model = self._load(file, prepared)
+
+
+def _return_memory() -> None:
+    """Gives freed memory back, which glibc keeps for each of the threads that loaded a model."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
+        if trim is not None:
+            trim(0)

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.inference.library import ModelFile
 from app.inference.model import Model
+from app.inference.model_cache import ModelCache
 
 from .server import ROOT, Server
 from .tiny_gguf import write_tiny_gguf
@@ -68,8 +69,8 @@ def load_tiny(tmp_path: Path) -> Iterator[Callable[..., Model]]:
 
     def load(context_length: int = 256, **how: object) -> Model:
         path = write_tiny_gguf(tmp_path / f"tiny-{len(models)}.gguf", **how)
-        file = ModelFile(path.stem, path)
-        models.append(Model.load(file, tmp_path / "cache", context_length, threads=1))
+        prepared = ModelCache(tmp_path / "cache").prepare(path)
+        models.append(Model.load(ModelFile(path.stem, path), prepared, context_length, threads=1))
         return models[-1]
 
     yield load
@@ -86,6 +87,7 @@ def tiny(load_tiny: Callable[..., Model]) -> Model:
 def smollm(data_dir: Path) -> Iterator[Model]:
     """The default model, in this process."""
     path = data_dir / "models" / f"{DEFAULT_MODEL}.gguf"
-    model = Model.load(ModelFile(DEFAULT_MODEL, path), data_dir / "cache", 2048, threads=2)
+    prepared = ModelCache(data_dir / "cache").prepare(path)
+    model = Model.load(ModelFile(DEFAULT_MODEL, path), prepared, 2048, threads=2)
     yield model
     model.close()

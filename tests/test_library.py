@@ -1,9 +1,22 @@
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from app.inference.errors import NoModel
-from app.inference.library import Library
+from app.inference.errors import ModelError, NoModel
+from app.inference.library import Library, ModelSettings
+from app.inference.model_cache import Facts
+
+
+def library(folder: Path, default_name: str | None = None) -> Library:
+    """The models folder, of whose files only "bad.gguf" cannot be used."""
+
+    def judge(path: Path) -> Facts:
+        if path.name == "bad.gguf":
+            raise ModelError("bad.gguf is bad.")
+        return cast(Facts, None)
+
+    return Library(folder, judge, lambda path: ModelSettings(), default_name)
 
 
 @pytest.fixture
@@ -25,49 +38,78 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_models_are_the_gguf_files_below_the_folder(folder: Path) -> None:
-    names = [model.name for model in Library(folder).models()]
+    names = [model.name for model in library(folder).models()]
     assert names == ["A v1.5", "b", "sub/c"]
 
 
 @pytest.mark.parametrize("name", ["sub/c", "c", "c.gguf"])
 def test_a_model_has_three_names(folder: Path, name: str) -> None:
-    assert Library(folder).find(name).path == folder / "sub" / "c.gguf"
+    assert library(folder).find(name).path == folder / "sub" / "c.gguf"
 
 
 @pytest.mark.parametrize("name", ["", "d", "sub", "../b", "notes.txt"])
 def test_other_names_find_nothing(folder: Path, name: str) -> None:
-    assert Library(folder).find(name) is None
+    assert library(folder).find(name) is None
 
 
 def test_a_display_name_comes_before_a_file_name_and_that_before_a_stem(tmp_path: Path) -> None:
     for name in ("c.gguf", "a/c.gguf", "b/c.gguf.gguf"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    library = Library(tmp_path)
-    assert library.find("c").name == "c"
-    assert library.find("c.gguf").name == "a/c"
-    assert library.find("a/c").name == "a/c"
+    models = library(tmp_path)
+    assert models.find("c").name == "c"
+    assert models.find("c.gguf").name == "a/c"
+    assert models.find("a/c").name == "a/c"
 
 
 def test_what_is_no_regular_file_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "dangling.gguf").symlink_to(tmp_path / "nowhere")
     (tmp_path / "loop.gguf").symlink_to(tmp_path / "loop.gguf")
-    assert Library(tmp_path).models() == []
+    assert library(tmp_path).models() == []
 
 
 def test_the_first_model_is_the_default(folder: Path) -> None:
-    assert Library(folder).default().name == "A v1.5"
+    assert library(folder).default().name == "A v1.5"
 
 
 def test_a_setting_names_the_default(folder: Path) -> None:
-    assert Library(folder, "c.gguf").default().name == "sub/c"
+    assert library(folder, "c.gguf").default().name == "sub/c"
 
 
 def test_a_default_that_is_not_there_is_an_error(folder: Path) -> None:
     with pytest.raises(NoModel, match=r"GPT4ALL_MODEL names 'd'.*Installed: A v1.5, b, sub/c"):
-        Library(folder, "d").default()
+        library(folder, "d").default()
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NoModel, match=r"no model in .*flask --app wsgi models default"):
-        Library(tmp_path).default()
+        library(tmp_path).default()
+
+
+def test_what_cannot_be_used_is_no_model_but_a_file_with_a_reason(folder: Path) -> None:
+    (folder / "bad.gguf").touch()
+    assert "bad" not in [model.name for model in library(folder).models()]
+    problems = {file.name: file.problem for file in library(folder).files()}
+    assert problems == {"A v1.5": None, "b": None, "bad": "bad.gguf is bad.", "sub/c": None}
+
+
+def test_what_cannot_be_used_is_found_by_its_name(folder: Path) -> None:
+    (folder / "bad.gguf").touch()
+    found = library(folder).find("bad.gguf")
+    assert found is not None
+    assert found.problem == "bad.gguf is bad."
+
+
+def test_what_can_be_used_is_found_before_what_cannot(folder: Path) -> None:
+    (folder / "a").mkdir()
+    for name in ("a/bad.gguf", "sub/bad.GGUF"):
+        (folder / name).touch()
+    found = library(folder).find("bad")
+    assert found is not None
+    assert found.problem is None
+
+
+def test_the_default_is_one_that_can_be_used(tmp_path: Path) -> None:
+    for name in ("bad.gguf", "good.gguf"):
+        (tmp_path / name).touch()
+    assert library(tmp_path).default().name == "good"

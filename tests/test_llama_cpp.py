@@ -1,4 +1,4 @@
-"""Tokens, texts and distributions against llama.cpp's, as record_llama_cpp.py recorded them."""
+"""Tokens, texts and distributions against llama.cpp's, as `make record` recorded them."""
 
 import json
 from collections.abc import Iterator
@@ -10,8 +10,12 @@ import pytest
 
 from app.inference.library import ModelFile
 from app.inference.model import Model
+from app.inference.model_cache import ModelCache
 
 from .f16_copy import write_f16_copy
+from .oracle.corpus import corpus
+from .oracle.families import FAMILIES, Family, RealVocabulary, write_family
+from .oracle.record import digest
 
 RECORD: dict[str, Any] = json.loads(
     Path(__file__).with_name("llama_cpp.json").read_text(encoding="utf-8")
@@ -28,10 +32,30 @@ def test_token_ids_equal_llama_cpps(smollm: Model, text: str, ids: list[int]) ->
 
 
 @pytest.fixture(scope="module")
+def real_vocabulary(default_gguf: Path) -> RealVocabulary:
+    return RealVocabulary.read(default_gguf)
+
+
+@pytest.mark.parametrize("family", [f for f in FAMILIES if f.name in RECORD["families"]], ids=str)
+def test_token_ids_of_every_family_equal_llama_cpps(
+    tmp_path: Path, family: Family, real_vocabulary: RealVocabulary
+) -> None:
+    path = write_family(tmp_path / "model.gguf", family, real_vocabulary)
+    vocabulary = ModelCache(tmp_path / "cache").prepare(path).vocabulary()
+    differing = [
+        text
+        for text, expected in zip(corpus(), RECORD["families"][family.name], strict=True)
+        if digest(vocabulary.encode(text)) != expected
+    ]
+    assert not differing
+
+
+@pytest.fixture(scope="module")
 def f16(default_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
     folder = tmp_path_factory.mktemp("f16")
     path = write_f16_copy(default_gguf, folder / "f16.gguf")
-    model = Model.load(ModelFile("f16", path), folder / "cache", 2048, threads=2)
+    prepared = ModelCache(folder / "cache").prepare(path)
+    model = Model.load(ModelFile("f16", path), prepared, 2048, threads=2)
     path.unlink()  # 270 MB
     yield model
     model.close()

@@ -8,7 +8,10 @@ import pytest
 from app.inference.errors import Cancelled, ModelError
 from app.inference.library import ModelFile
 from app.inference.model import Model
+from app.inference.model_cache import ModelCache, PreparedModel
 from app.worker import QueueFull, Turns, Worker
+
+from .tiny_gguf import write_tiny_gguf
 
 
 def never() -> None:
@@ -85,18 +88,28 @@ def test_an_error_gives_the_turn_back() -> None:
 
 
 @pytest.fixture
-def worker(load_tiny: Callable[..., Model]) -> Worker:
-    def load(file: ModelFile) -> Model:
+def worker(load_tiny: Callable[..., Model], prepared: PreparedModel) -> Worker:
+    def prepare(file: ModelFile) -> PreparedModel:
+        if file.name == "unusable":
+            raise ModelError("unusable")
+        return prepared
+
+    def load(file: ModelFile, prepared: PreparedModel) -> Model:
         if file.name == "broken":
             raise ModelError("broken")
         model = load_tiny()
         model.file = file
         return model
 
-    return Worker(load, queue_limit=8)
+    return Worker(prepare, load, queue_limit=8)
 
 
-A, B, BROKEN = (ModelFile(name, Path(name)) for name in ("a", "b", "broken"))
+@pytest.fixture
+def prepared(tmp_path: Path) -> PreparedModel:
+    return ModelCache(tmp_path / "cache").prepare(write_tiny_gguf(tmp_path / "tiny.gguf"))
+
+
+A, B, BROKEN, UNUSABLE = (ModelFile(name, Path(name)) for name in ("a", "b", "broken", "unusable"))
 
 
 def test_a_model_stays_loaded(worker: Worker) -> None:
@@ -139,3 +152,45 @@ def test_a_model_that_fails_to_load_leaves_the_worker_usable(worker: Worker) -> 
     assert worker.loaded is None
     with worker.model(A, never) as second:
         assert second is not first
+
+
+def test_a_model_that_cannot_be_prepared_leaves_the_loaded_one(worker: Worker) -> None:
+    with worker.model(A, never) as first:
+        pass
+    with pytest.raises(ModelError), worker.model(UNUSABLE, never):
+        pass
+    with worker.model(A, never) as second:
+        assert second is first
+
+
+def test_preparing_a_model_keeps_nobody_from_the_loaded_one(
+    load_tiny: Callable[..., Model], prepared: PreparedModel
+) -> None:
+    preparing, goes_on = threading.Event(), threading.Event()
+
+    def prepare(file: ModelFile) -> PreparedModel:
+        if file is B:
+            preparing.set()
+            goes_on.wait(10)
+        return prepared
+
+    def load(file: ModelFile, prepared: PreparedModel) -> Model:
+        model = load_tiny()
+        model.file = file
+        return model
+
+    worker = Worker(prepare, load, queue_limit=8)
+    with worker.model(A, never):
+        pass
+
+    def use_b() -> str | None:
+        with worker.model(B, never):
+            return worker.loaded
+
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(use_b)
+        preparing.wait(10)
+        with worker.model(A, never) as model:
+            assert model.file is A
+        goes_on.set()
+        assert waiting.result(timeout=10) == "b"

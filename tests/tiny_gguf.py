@@ -16,6 +16,11 @@ TOKENS = [
     *bytes_to_unicode().values(),
     *(merge.replace(" ", "") for merge in MERGES),
 ]
+# With lower and lower scores.
+SENTENCEPIECES = [
+    *"▁helowrd<>/s|en",
+    *("he", "hel", "lo", "hello", "▁hello", "▁w", "or", "ld", "▁wor", "▁world", "</", "s>", "</s"),
+]
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -71,6 +76,42 @@ def write_tiny_gguf(
     return path
 
 
+def write_tiny_sentencepiece(path: Path, *, wide_context_length: bool = False, **how: Any) -> Path:
+    """Writes a model with a SentencePiece vocabulary, in the form of 2023's converters.
+
+    With ``wide_context_length`` one number has a type that those did not write.
+    """
+    kinds = gguf.TokenType
+    pieces = dict.fromkeys(SENTENCEPIECES, kinds.NORMAL)
+    tokens = {
+        "<unk>": kinds.UNKNOWN,
+        "<s>": kinds.CONTROL,
+        "</s>": kinds.CONTROL,
+        **{f"<0x{byte:02X}>": kinds.BYTE for byte in range(256)},
+        **pieces,
+        "<|end|>": kinds.CONTROL,
+        "<tool>": kinds.USER_DEFINED,
+    }
+    metadata = {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.pre": None,
+        "tokenizer.ggml.merges": None,
+        "tokenizer.ggml.add_bos_token": None,
+        "tokenizer.ggml.tokens": list(tokens),
+        "tokenizer.ggml.scores": [-float(i) for i in range(len(tokens))],
+        "tokenizer.ggml.token_type": [int(kind) for kind in tokens.values()],
+        **how.pop("metadata", {}),
+    }
+    if wide_context_length:
+        metadata["llama.context_length"] = np.uint64(how.pop("context_length", 256))
+    random = np.random.default_rng(7)
+    tensors = {
+        name: random.normal(scale=0.3, size=(len(tokens), EMBEDDING)).astype(np.float32)
+        for name in ("token_embd.weight", "output.weight")
+    }
+    return write_tiny_gguf(path, metadata=metadata, tensors=tensors, **how)
+
+
 def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
     match value:
         case bool():
@@ -81,6 +122,8 @@ def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
             writer.add_float32(key, value)
         case str():
             writer.add_string(key, value)
+        case np.uint64():
+            writer.add_uint64(key, int(value))
         case list():
             writer.add_array(key, value)
 

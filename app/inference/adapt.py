@@ -1,188 +1,126 @@
-"""Preparing a model once: a GGUF that ctransformers can load, and what else is read from it.
+"""Writing the GGUF that ctransformers can load, from one that it cannot.
 
-ctransformers 0.2.27 cannot load today's files as they are: it knows no tied embeddings and
-crashes on today's byte-level vocabularies. The weights are copied unchanged; the vocabulary
-becomes placeholders, because ctransformers' own tokenizer is never used.
+ctransformers 0.2.27 knows no tied embeddings, no joined matrices and no BF16, and crashes the
+process on today's byte-level vocabularies. What it gets has the tensors of `weights`, the few
+metadata that it reads, and placeholders for tokens, because its own tokenizer is never used.
 """
 
-import hashlib
-import json
-import logging
-import os
-import shutil
-import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import gguf
-from filelock import FileLock
-from tokenizers import Tokenizer
+import numpy as np
+from gguf import GGUFValueType as Kind
 
-from .errors import ModelError
-from .gguf_file import GGUFFile, read_gguf
-from .tokenizer import build_tokenizer
+from .gguf_file import GGUFFile
+from .vocabulary import VocabularyFacts
+from .weights import Sizes, Tensor
 
-_log = logging.getLogger(__name__)
-
-_VERSION = 1  # raised when what was prepared before must be prepared anew
-_HEADER_BYTES = 1 << 20
-_WEIGHTS, _TOKENIZER, _FACTS = "weights.gguf", "tokenizer.json", "facts.json"
-
-# Tokens that end an answer beside the end-of-sequence token (llama.cpp,
-# src/llama-vocab.cpp, `special_eog_ids`).
-_END_TOKENS = frozenset(
-    {
-        "<|endoftext|>", "<|im_end|>", "<|end|>", "<|eot_id|>", "<|eom_id|>",
-        "<|end_of_text|>", "<end_of_turn>", "<EOT>", "</s>",
-    }
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a GGUF says of its model beside weights and vocabulary.
-
-    ``identity`` tells one version of the file from another; ``sizes`` are those of what was
-    prepared, in bytes, and betray damage. ``context_length`` is the trained one, in tokens.
-    ``end_tokens`` are the ids that end an answer; ``bos_token`` begins an empty prompt and,
-    with ``add_bos_token``, every prompt.
-    """
-
-    identity: str
-    sizes: list[int]
-    context_length: int
-    vocabulary_size: int
-    bos_token: int | None
-    eos_token: int | None
-    add_bos_token: bool
-    end_tokens: list[int]
-    chat_template: str | None
+# What ctransformers reads, besides the architecture's own keys, and the only type it takes.
+_KINDS = {
+    "general.architecture": [Kind.STRING],
+    "general.name": [Kind.STRING],
+    "general.alignment": [Kind.UINT32],
+    "general.file_type": [Kind.UINT32],
+    "tokenizer.ggml.model": [Kind.STRING],
+    "tokenizer.ggml.tokens": [Kind.ARRAY, Kind.STRING],
+    "tokenizer.ggml.scores": [Kind.ARRAY, Kind.FLOAT32],
+    "tokenizer.ggml.token_type": [Kind.ARRAY, Kind.INT32],
+    "tokenizer.ggml.bos_token_id": [Kind.UINT32],
+    "tokenizer.ggml.eos_token_id": [Kind.UINT32],
+    "tokenizer.ggml.unknown_token_id": [Kind.UINT32],
+    "tokenizer.ggml.seperator_token_id": [Kind.UINT32],
+    "tokenizer.ggml.padding_token_id": [Kind.UINT32],
+}
 
 
-@dataclass(frozen=True)
-class PreparedModel:
-    """A model in the cache folder, ready to be loaded in a fraction of a second."""
-
-    folder: Path
-    facts: Facts
-
-    @property
-    def weights(self) -> Path:
-        """The GGUF for ctransformers."""
-        return self.folder / _WEIGHTS
-
-    def tokenizer(self) -> Tokenizer:
-        """The model's tokenizer, read from the cache. Raises `ModelError`."""
-        path = self.folder / _TOKENIZER
-        try:
-            return Tokenizer.from_file(str(path))
-        except Exception as error:  # tokenizers raises bare Exceptions
-            raise ModelError(f"{path} is damaged; delete it ({error}).") from error
-
-
-def prepare(path: Path, cache: Path) -> PreparedModel:
-    """The prepared form of the GGUF at ``path``, from the cache folder or made now.
-
-    Raises `ModelError` with the reason when the file cannot be used.
-    """
-    try:
-        identity = _identity(path)
-        folder = cache / _digest(os.fsencode(path.resolve()))
-        if (facts := _facts_in(folder, identity)) is None:
-            cache.mkdir(parents=True, exist_ok=True)
-            with FileLock(cache / ".lock"):
-                if (facts := _facts_in(folder, identity)) is None:
-                    facts = _prepare(path, folder, identity)
-    except OSError as error:
-        raise ModelError(f"{path.name} cannot be prepared: {error}.") from error
-    return PreparedModel(folder, facts)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
-
-
-def _identity(path: Path) -> str:
-    status = path.stat()
-    with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-    return _digest(f"{_VERSION} {status.st_size} {status.st_mtime_ns} ".encode() + header)
-
-
-def _facts_in(folder: Path, identity: str) -> Facts | None:
-    """What an earlier run prepared in ``folder``, if it is whole and this version's."""
-    try:
-        facts = Facts(**json.loads((folder / _FACTS).read_text(encoding="utf-8")))
-        sizes = _sizes(folder)
-    # Nothing there, or damaged.
-    except (OSError, ValueError, TypeError):
-        return None
-    return facts if (facts.identity, facts.sizes) == (identity, sizes) else None
-
-
-def _sizes(folder: Path) -> list[int]:
-    return [(folder / name).stat().st_size for name in (_WEIGHTS, _TOKENIZER)]
-
-
-def _prepare(path: Path, folder: Path, identity: str) -> Facts:
-    """Makes ``folder`` whole or not at all. The caller holds the cache's lock."""
-    _log.info("Preparing %s; this happens once ...", path.name)
-    file = read_gguf(path)
-    for leftover in [*folder.parent.glob(".new-*"), folder]:
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink(missing_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
-    try:
-        build_tokenizer(file).save(str(new / _TOKENIZER), pretty=False)
-        _write_weights(file, new / _WEIGHTS)
-        facts = _facts(file, identity, _sizes(new))
-        (new / _FACTS).write_text(json.dumps(asdict(facts)), encoding="utf-8")
-        new.rename(folder)
-    except BaseException:
-        shutil.rmtree(new)
-        raise
-    _log.info("%s is prepared.", path.name)
-    return facts
-
-
-def _facts(file: GGUFFile, identity: str, sizes: list[int]) -> Facts:
-    tokens: list[str] = file.get("tokenizer.ggml.tokens")
-    eos = file.get("tokenizer.ggml.eos_token_id")
-    end_tokens = {i for i, token in enumerate(tokens) if token in _END_TOKENS} | {eos} - {None}
-    return Facts(
-        identity=identity,
-        sizes=sizes,
-        context_length=file.get("llama.context_length"),
-        vocabulary_size=len(tokens),
-        bos_token=file.get("tokenizer.ggml.bos_token_id"),
-        eos_token=eos,
-        add_bos_token=file.get("tokenizer.ggml.add_bos_token", False),
-        end_tokens=sorted(end_tokens),
-        chat_template=file.get("tokenizer.chat_template"),
+def loads_as_it_is(
+    file: GGUFFile, sizes: Sizes, tensors: Sequence[Tensor], vocabulary: VocabularyFacts
+) -> bool:
+    """Whether ctransformers can load the file itself: a Llama or Falcon as of 2023."""
+    kinds, wanted = dict(file.kinds()), _engine_keys(sizes)
+    expected = _KINDS | {key: [kind] for key, (_, kind) in wanted.items()}
+    return (
+        vocabulary.kind == "llama"
+        and file.get("general.architecture") == sizes.engine_architecture
+        and len(file.tensors) == len(tensors)
+        and all(tensor.unchanged for tensor in tensors)
+        and all(kinds.get(key, kind) == kind for key, kind in expected.items())
+        and all(key in kinds for key in ("tokenizer.ggml.scores", "tokenizer.ggml.token_type"))
+        # With all its keys in the file ctransformers needs no default of ours.
+        and all(key in kinds for key in wanted.keys() - _optional_keys(sizes))
     )
 
 
-def _write_weights(file: GGUFFile, path: Path) -> None:
-    names = {tensor.name for tensor in file.tensors}
-    with closing(gguf.GGUFWriter(path, arch="llama")) as writer:
-        for key, value, kind in file.scalars("llama."):
+def write_adapted(
+    sizes: Sizes,
+    tensors: Sequence[Tensor],
+    source: Path,
+    target: Path,
+    progress: Callable[[int], None],
+) -> None:
+    """Writes ``target``, reading ``source`` in pieces of a few megabytes.
+
+    ``progress`` is called with the number of bytes of each piece. Raises `OSError`, and
+    `ModelError` when a weight cannot be converted.
+    """
+    with closing(gguf.GGUFWriter(target, arch=sizes.engine_architecture)) as writer:
+        for key, (value, kind) in _engine_keys(sizes).items():
             writer.add_key_value(key, value, kind)
-        _write_placeholder_vocabulary(writer, size=len(file.get("tokenizer.ggml.tokens")))
-        for tensor in file.tensors:
-            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-            if tensor.name == "token_embd.weight" and "output.weight" not in names:
-                writer.add_tensor("output.weight", tensor.data, raw_dtype=tensor.tensor_type)
+        _add_placeholder_vocabulary(writer, sizes.vocabulary)
+        for tensor in tensors:
+            writer.add_tensor_info(
+                tensor.name, tensor.shape, np.dtype(np.float32), tensor.size, tensor.type
+            )
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
+        writer.write_ti_data_to_file()
+    with source.open("rb") as old, target.open("ab") as new:
+        for tensor in tensors:
+            _pad(new, writer.data_alignment)
+            for chunk in tensor.chunks(old):
+                new.write(chunk.data)
+                progress(chunk.nbytes)
+        _pad(new, writer.data_alignment)
 
 
-def _write_placeholder_vocabulary(writer: gguf.GGUFWriter, size: int) -> None:
+def _engine_keys(sizes: Sizes) -> dict[str, tuple[float, Kind]]:
+    """The sizes under the names, and in the types, that ctransformers reads."""
+    epsilon = (
+        "layer_norm_epsilon" if sizes.engine_architecture == "falcon" else "layer_norm_rms_epsilon"
+    )
+    keys: dict[str, tuple[float, Kind]] = {
+        "context_length": (sizes.context_length, Kind.UINT32),
+        "embedding_length": (sizes.embedding, Kind.UINT32),
+        "block_count": (sizes.blocks, Kind.UINT32),
+        "feed_forward_length": (sizes.feed_forward, Kind.UINT32),
+        "attention.head_count": (sizes.heads, Kind.UINT32),
+        "attention.head_count_kv": (sizes.kv_heads, Kind.UINT32),
+        "rope.dimension_count": (sizes.head, Kind.UINT32),
+        "rope.freq_base": (sizes.rope_base, Kind.FLOAT32),
+        "rope.scale_linear": (sizes.rope_scale, Kind.FLOAT32),
+        f"attention.{epsilon}": (sizes.norm_epsilon, Kind.FLOAT32),
+    }
+    return {f"{sizes.engine_architecture}.{key}": value for key, value in keys.items()}
+
+
+def _optional_keys(sizes: Sizes) -> set[str]:
+    """The keys whose default is the same for ctransformers as for the file's reader."""
+    optional = {"attention.head_count_kv", "rope.dimension_count", "rope.freq_base"}
+    if sizes.rope_scale == 1:
+        optional.add("rope.scale_linear")
+    return {f"{sizes.engine_architecture}.{key}" for key in optional}
+
+
+def _add_placeholder_vocabulary(writer: gguf.GGUFWriter, size: int) -> None:
     """A vocabulary in the form that ctransformers accepts; it looks up the newline byte."""
     writer.add_tokenizer_model("llama")
     writer.add_token_list([f"<0x{i:02X}>" if i < 256 else f"<{i}>" for i in range(size)])
     writer.add_token_scores([0.0] * size)
     writer.add_token_types([gguf.TokenType.NORMAL] * size)
+
+
+def _pad(file: BinaryIO, alignment: int) -> None:
+    file.write(bytes(-file.tell() % alignment))

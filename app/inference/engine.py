@@ -20,15 +20,26 @@ from .errors import EngineError, ModelError
 class Engine:
     """One loaded model with one KV cache. Not thread-safe; `close` gives the memory back.
 
-    Raises `ModelError` when ctransformers refuses the file.
+    ``mapped`` maps the file into memory instead of reading it: faster, but a file that is
+    cut short meanwhile kills the process. With ``gpu_layers`` ctransformers' build for CUDA
+    is used. Raises `ModelError` when ctransformers refuses the file.
     """
 
-    def __init__(self, weights: Path, context_length: int, threads: int) -> None:
+    def __init__(
+        self,
+        weights: Path,
+        context_length: int,
+        threads: int,
+        *,
+        gpu_layers: int = 0,
+        mapped: bool = True,
+    ) -> None:
         self.context_length = context_length
         self._threads = threads
-        config = Config(context_length=context_length)
+        config = Config(context_length=context_length, gpu_layers=gpu_layers, mmap=mapped)
+        lib = None if gpu_layers else _library()
         try:
-            self._llm: LLM | None = LLM(str(weights), "gguf", config=config, lib=_library())
+            self._llm: LLM | None = LLM(str(weights), "gguf", config=config, lib=lib)
         # OSError: no build of ctransformers for this platform; ValueError: no file.
         except (RuntimeError, OSError, ValueError) as error:
             raise ModelError(f"The engine refused the model: {error}") from error

@@ -1,17 +1,16 @@
 """A loaded model: its engine, its vocabulary, its chat template."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .adapt import Facts, prepare
 from .engine import Engine
 from .errors import ContextLengthExceeded, PromptError
 from .kv_cache import KVCache
 from .library import ModelFile
+from .model_cache import Facts, PreparedModel
 from .template import ChatTemplate
 from .tokenizer import Vocabulary
 
@@ -26,21 +25,29 @@ class Model:
         self.vocabulary = vocabulary
         self.cache = KVCache(engine)
         self.context_length = engine.context_length
-        self.end_tokens = frozenset(facts.end_tokens)
-        self._facts = facts
+        self.end_tokens = frozenset(facts.vocabulary.end_tokens)
+        self._template_source = file.settings.chat_template or facts.chat_template
         self._engine = engine
         self._template: ChatTemplate | None = None
 
     @classmethod
-    def load(cls, file: ModelFile, cache: Path, context_length: int, threads: int) -> "Model":
-        """Loads the model with a context of at most ``context_length`` tokens.
+    def load(
+        cls, file: ModelFile, prepared: PreparedModel, context_length: int, threads: int
+    ) -> "Model":
+        """Loads a prepared model with a context of at most ``context_length`` tokens.
 
-        Raises `ModelError` with the reason when that is impossible.
+        The file's own settings go first. Raises `ModelError` with the reason when that is
+        impossible.
         """
-        prepared = prepare(file.path, cache)
-        facts = prepared.facts
-        vocabulary = Vocabulary(prepared.tokenizer(), facts.vocabulary_size)
-        engine = Engine(prepared.weights, min(context_length, facts.context_length), threads)
+        facts, settings = prepared.facts, file.settings
+        vocabulary = prepared.vocabulary()
+        engine = Engine(
+            prepared.weights,
+            min(settings.context_length or context_length, facts.context_length),
+            settings.threads or threads,
+            gpu_layers=settings.gpu_layers,
+            mapped=not facts.in_place,
+        )
         return cls(file, facts, vocabulary, engine)
 
     @property
@@ -72,10 +79,14 @@ class Model:
     def chat_prompt(self, messages: Sequence[Mapping[str, Any]]) -> list[int]:
         """The token ids of a chat, up to where the assistant's answer begins.
 
-        Control tokens in the messages' own text are text: only the template sets roles.
+        Control tokens in the messages' own text are text: only the template sets roles. The
+        system message of the model's settings goes first if the messages have none.
         Raises `PromptError` when the model has no chat template or it refuses the messages,
         `ContextLengthExceeded` when they leave no room for an answer.
         """
+        system = self.file.settings.system_message
+        if system and not any(message["role"] == "system" for message in messages):
+            messages = [{"role": "system", "content": system}, *messages]
         protected = [
             {key: self.vocabulary.protect(text) for key, text in message.items()}
             for message in messages
@@ -89,32 +100,31 @@ class Model:
 
     def _encode(self, text: str, *, protected: bool = False) -> list[int]:
         # A token is at most so long: what cannot fit is not worth seconds of encoding.
-        least = len(text.encode()) // self.vocabulary.longest_token
+        least = len(text.encode()) // self.vocabulary.facts.longest_token
         if least >= self.context_length:
             raise ContextLengthExceeded(f"{least} or more", self.context_length)
-        bos, tokens = self._facts.bos_token, self.vocabulary.encode(text, protected=protected)
-        if self._facts.add_bos_token and bos is not None and tokens[:1] != [bos]:
-            return [bos, *tokens]
-        return tokens
+        return self.vocabulary.encode(text, protected=protected)
 
     def _checked(self, prompt: list[int]) -> list[int]:
         if not prompt:
-            if self._facts.bos_token is None:
+            if self.vocabulary.facts.bos is None:
                 raise PromptError("The prompt is empty, and this model has no token to begin with.")
-            return [self._facts.bos_token]
+            return [self.vocabulary.facts.bos]
         if len(prompt) >= self.context_length:
             raise ContextLengthExceeded(len(prompt), self.context_length)
         return prompt
 
     def _chat_template(self) -> ChatTemplate:
         if self._template is None:
-            if self._facts.chat_template is None:
+            if self._template_source is None:
                 raise PromptError(
-                    f"{self.file.name} has no chat template. Use /v1/completions, "
-                    "or a version of the model whose GGUF has one."
+                    f"{self.file.name} has no chat template. Give it one with the key "
+                    f'"chat_template" in {self.file.settings_path.name} beside it, '
+                    "or use /v1/completions."
                 )
-            bos, eos = map(self._token_text, (self._facts.bos_token, self._facts.eos_token))
-            self._template = ChatTemplate(self._facts.chat_template, bos, eos)
+            facts = self.vocabulary.facts
+            bos, eos = map(self._token_text, (facts.bos, facts.eos))
+            self._template = ChatTemplate(self._template_source, bos, eos)
         return self._template
 
     def _token_text(self, token: int | None) -> str:

@@ -3,6 +3,7 @@
 from .chat import ChatRequest, ChatSchema
 from .completions import CompletionRequest, CompletionSchema
 from .loading import load
+from .model_settings import ModelSettingsFiles
 from .settings import Settings, SettingsError, read_settings
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "ChatSchema",
     "CompletionRequest",
     "CompletionSchema",
+    "ModelSettingsFiles",
     "Settings",
     "SettingsError",
     "load",

@@ -1,11 +1,13 @@
 """What both endpoints' requests have in common."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from marshmallow import ValidationError, fields, validates_schema
 
 from ..inference.generation import AnswerOptions
+from ..inference.library import ModelSettings
 from ..inference.sampling import Sampling
 from .fields import Boolean, Ignored, Integer, Number, StopStrings, Text, Unsupported, between
 from .loading import RequestSchema
@@ -13,12 +15,27 @@ from .loading import RequestSchema
 
 @dataclass(frozen=True)
 class AnswerRequest:
-    """Who shall answer, what the answers shall be like and how they are sent."""
+    """Who shall answer, what the answers shall be like and how they are sent.
+
+    ``sampling`` holds what the request itself says, by the names of `Sampling`.
+    """
 
     model: str
-    options: AnswerOptions
+    n: int
+    max_tokens: int | None
+    stop: tuple[str, ...]
+    sampling: Mapping[str, Any]
     stream: bool
     include_usage: bool
+
+    def options(self, defaults: ModelSettings) -> AnswerOptions:
+        """What the answers shall be like, with the model's settings for what was left out."""
+        return AnswerOptions(
+            n=self.n,
+            max_tokens=self.max_tokens,
+            stop=self.stop,
+            sampling=replace(defaults.sampling, **self.sampling),
+        )
 
 
 class StreamOptionsSchema(RequestSchema):
@@ -66,12 +83,12 @@ class AnswerSchema(RequestSchema):
 
 def answer_fields(data: dict[str, Any], max_tokens: int | None) -> dict[str, Any]:
     """The fields of `AnswerRequest`, from a loaded request."""
-    sampling = {k: data[k] for k in Sampling.__dataclass_fields__ if k in data}
     return {
         "model": data["model"],
-        "options": AnswerOptions(
-            n=data["n"], max_tokens=max_tokens, stop=data["stop"], sampling=Sampling(**sampling)
-        ),
+        "n": data["n"],
+        "max_tokens": max_tokens,
+        "stop": data["stop"],
+        "sampling": {k: data[k] for k in Sampling.__dataclass_fields__ if k in data},
         "stream": data["stream"],
         "include_usage": data.get("stream_options", {}).get("include_usage", False),
     }

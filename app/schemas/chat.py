@@ -1,11 +1,13 @@
 """POST /v1/chat/completions, https://platform.openai.com/docs/api-reference/chat/create."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
+from ..inference.generation import AnswerOptions
+from ..inference.library import ModelSettings
 from .answers import AnswerRequest, AnswerSchema, answer_fields
 from .fields import Ignored, Integer, MessageText, Text, Unsupported, between
 from .loading import RequestSchema
@@ -18,6 +20,11 @@ class ChatRequest(AnswerRequest):
     """Messages to answer: ``role``, ``content`` and perhaps ``name``, all strings."""
 
     messages: Sequence[Mapping[str, str]]
+
+    def options(self, defaults: ModelSettings) -> AnswerOptions:
+        """As for all requests; a chat without a limit has that of the model's settings."""
+        options = super().options(defaults)
+        return replace(options, max_tokens=options.max_tokens or defaults.max_length)
 
 
 class MessageSchema(RequestSchema):

@@ -33,8 +33,8 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
     try:
         return schema.load(data)
     except ValidationError as error:
-        problems = sorted(_problems(error.messages_dict), key=lambda p: p[1] != _UNKNOWN)
-        param, message = problems[0]
+        found = sorted(problems(error.messages_dict), key=lambda p: p[1] != _UNKNOWN)
+        param, message = found[0]
         if message == _UNKNOWN:
             # The words of GPT4All and of OpenAI.
             raise InvalidRequest(
@@ -43,12 +43,12 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
         raise InvalidRequest(f"{param}: {message}", param) from error
 
 
-def _problems(errors: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def problems(errors: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Each message of marshmallow's nested errors with its field, as ``messages[0].role``."""
     if isinstance(errors, dict):
         for key, value in errors.items():
             step = f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
-            yield from _problems(value, path if key == "_schema" else path + step)
+            yield from problems(value, path if key == "_schema" else path + step)
     else:
         for message in errors:
             yield path, message

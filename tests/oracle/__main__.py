@@ -1,0 +1,112 @@
+"""Compares this project with llama.cpp: ``make oracle`` prints the table of docs/models.md.
+
+    .venv/bin/python -m tests.oracle .venv-oracle/bin/python MODEL [WORDS]
+
+Only the families whose names hold WORDS are compared, if they are given.
+"""
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.inference.errors import ModelError
+from app.inference.library import ModelFile
+from app.inference.model import Model
+from app.inference.model_cache import ModelCache
+
+from .client import LlamaCpp
+from .corpus import corpus
+from .families import FAMILIES, RealVocabulary, write_family
+
+_PROMPT_LENGTHS = (1, 2, 7, 31, 32, 33, 64, 100, 200, 256)
+
+
+@dataclass
+class Comparison:
+    """How near two engines are: ``tokens`` of ``texts`` equal, the logits' differences."""
+
+    texts: int
+    equal: int
+    difference: float
+    spread: float
+    correlation: float
+    divergence: float
+    same_best: int
+
+
+def compare(python: str, path: Path, cache: ModelCache) -> Comparison:
+    """Asks both engines the same. Raises `ModelError` when the project refuses the model."""
+    model = Model.load(ModelFile(path.stem, path), cache.prepare(path), 512, threads=2)
+    texts = corpus()
+    ours = [model.vocabulary.encode(text) for text in texts]
+    random = np.random.default_rng(1)
+    prompts = [random.integers(20, 1000, n).tolist() for n in _PROMPT_LENGTHS]
+    our_logits = [_log_probabilities(model, prompt) for prompt in prompts]
+    model.close()
+    with LlamaCpp(python, path) as llama_cpp:
+        theirs = tokens_of(llama_cpp, texts, model)
+        their_logits = [np.array(values) for values in llama_cpp.log_probabilities(prompts)]
+    for text, mine, other in zip(texts, ours, theirs, strict=True):
+        if mine != other:
+            print("differs:", repr(text[:60]), mine[:20], other[:20], file=sys.stderr)
+    pairs = list(zip(our_logits, their_logits, strict=True))
+    return Comparison(
+        texts=len(texts),
+        equal=sum(mine == other for mine, other in zip(ours, theirs, strict=True)),
+        difference=max(float(abs(a - b).max()) for a, b in pairs),
+        spread=float(np.concatenate(their_logits).std()),
+        correlation=min(float(np.corrcoef(a, b)[0, 1]) for a, b in pairs),
+        divergence=max(float((np.exp(b) * (b - a)).sum()) for a, b in pairs),
+        same_best=sum(int(a.argmax() == b.argmax()) for a, b in pairs),
+    )
+
+
+def tokens_of(llama_cpp: LlamaCpp, texts: list[str], model: Model) -> list[list[int]]:
+    """llama.cpp's token ids; where it puts BOS before a BOS, with a warning, only one."""
+    twice = [model.vocabulary.facts.bos] * 2
+    return [ids[1:] if ids[:2] == twice else ids for ids in llama_cpp.tokens(texts)]
+
+
+def _log_probabilities(model: Model, prompt: list[int]) -> NDArray[np.float64]:
+    model.cache.prefill(prompt, exact=True, check=lambda: None)
+    logits = model.logits.astype(np.float64)
+    peak = logits.max()
+    return np.asarray(logits - peak - np.log(np.exp(logits - peak).sum()))
+
+
+def main(python: str, default_model: Path, only: str = "") -> None:
+    """Prints a table in Markdown, one line for each family."""
+    vocabulary = RealVocabulary.read(default_model)
+    print("| Model | tokens | largest difference | correlation | divergence | same best |")
+    print("|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cache = ModelCache(folder / "cache")
+        for family in FAMILIES:
+            if only not in family.name:
+                continue
+            path = write_family(folder / "model.gguf", family, vocabulary)
+            print(_row(family.name, python, path, cache), flush=True)
+        if not only:
+            print(_row("SmolLM2-135M-Instruct, Q4_1", python, default_model, cache), flush=True)
+
+
+def _row(name: str, python: str, path: Path, cache: ModelCache) -> str:
+    try:
+        found = compare(python, path, cache)
+    except ModelError as error:
+        return f"| {name} | refused: {error} | | | | |"
+    tokens = "exact" if found.equal == found.texts else f"{found.equal} of {found.texts}"
+    return (
+        f"| {name} | {tokens} | {found.difference:.4f} of ±{found.spread:.2f} "
+        f"| {found.correlation:.6f} | {found.divergence:.6f} "
+        f"| {found.same_best} of {len(_PROMPT_LENGTHS)} |"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

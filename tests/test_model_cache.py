@@ -1,0 +1,342 @@
+import os
+import shutil
+import threading
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gguf import GGUFReader
+
+from app.inference.adapt import write_adapted
+from app.inference.errors import ModelError
+from app.inference.gguf_file import read_gguf
+from app.inference.library import ModelFile
+from app.inference.model import Model
+from app.inference.model_cache import Facts, ModelCache, PreparedModel
+
+from .tiny_gguf import EMBEDDING, TEMPLATE, TOKENS, write_tiny_gguf, write_tiny_sentencepiece
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def prepare(path: Path, cache: Path) -> PreparedModel:
+    """As a new process does it, which has nothing in memory."""
+    return ModelCache(cache).prepare(path)
+
+
+def judge(path: Path, cache: Path) -> Facts:
+    return ModelCache(cache).judge(path)
+
+
+def forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: Path) -> None:
+        pytest.fail(f"{path} is read again")
+
+    monkeypatch.setattr("app.inference.model_cache.read_gguf", read)
+
+
+def prepared_files(cache: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
+
+
+def test_the_facts_are_those_of_the_file(tmp_path: Path, cache: Path) -> None:
+    facts = judge(write_tiny_gguf(tmp_path / "a.gguf"), cache)
+    weights = facts.adapted_size // 4
+    assert facts == Facts(
+        architecture="llama",
+        weight_type="F32",
+        parameters=weights - len(TOKENS) * EMBEDDING,  # embeddings and output are one
+        context_length=256,
+        in_place=False,
+        adapted_size=4 * weights,
+        chat_template=TEMPLATE,
+        vocabulary=facts.vocabulary,
+    )
+
+
+def test_a_judgement_is_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    facts = judge(path, cache)
+    forbid_reading(monkeypatch)
+    assert judge(path, cache) == facts
+
+
+def test_a_reason_is_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf", architecture="qwen2")
+    for _ in range(2):
+        with pytest.raises(ModelError, match="its architecture is 'qwen2'"):
+            judge(path, cache)
+        forbid_reading(monkeypatch)
+
+
+def test_one_who_has_judged_looks_at_nothing_but_size_and_time(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    models = ModelCache(cache)
+    facts = models.judge(path)
+    shutil.rmtree(cache)
+    assert models.judge(path) is facts
+
+
+def test_a_changed_file_is_judged_anew(tmp_path: Path, cache: Path) -> None:
+    path, models = write_tiny_gguf(tmp_path / "a.gguf"), ModelCache(cache)
+    assert models.judge(path).context_length == 256
+    path.write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="damaged, truncated or no GGUF"):
+        models.judge(path)
+
+
+def test_a_file_that_is_gone_is_an_error(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(ModelError, match=r"a\.gguf cannot be read: No such file"):
+        judge(tmp_path / "a.gguf", cache)
+
+
+def test_a_cache_that_cannot_be_written_does_not_keep_from_judging(
+    tmp_path: Path, cache: Path
+) -> None:
+    cache.write_text("in the way")
+    assert judge(write_tiny_gguf(tmp_path / "a.gguf"), cache).context_length == 256
+
+
+def test_the_file_itself_is_left_as_it_is(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    prepare(path, cache)
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+def test_a_model_is_prepared_once(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    prepare(path, cache)
+    before = prepared_files(cache)
+    prepare(path, cache)
+    assert prepared_files(cache) == before
+
+
+def test_a_changed_file_is_prepared_anew_and_the_old_one_cleared_away(
+    tmp_path: Path, cache: Path
+) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    first = prepare(path, cache)
+    write_tiny_gguf(path, context_length=64)
+    second = prepare(path, cache)
+    assert second.facts.context_length == 64
+    assert [entry for entry in cache.iterdir() if entry.is_dir()] == [second.weights.parent]
+    assert first.weights != second.weights
+
+
+def test_what_was_made_of_a_deleted_file_is_cleared_away(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    deleted = prepare(path, cache).weights
+    path.unlink()
+    prepare(write_tiny_gguf(tmp_path / "b.gguf"), cache)
+    assert not deleted.exists()
+
+
+def test_what_is_forgotten_is_cleared_away_at_once(tmp_path: Path, cache: Path) -> None:
+    kept, path = (write_tiny_gguf(tmp_path / name) for name in ("a.gguf", "b.gguf"))
+    weights = [prepare(p, cache).weights for p in (kept, path)]
+    ModelCache(cache).forget(path)
+    assert [w.exists() for w in weights] == [True, False]
+
+
+def test_a_file_of_another_time_is_prepared_anew(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    first = prepare(path, cache).weights
+    os.utime(path, (1, 1))
+    assert prepare(path, cache).weights != first
+
+
+def test_models_of_one_name_in_two_folders_are_kept_apart(tmp_path: Path, cache: Path) -> None:
+    for name, context_length in (("one", 64), ("two", 128)):
+        (tmp_path / name).mkdir()
+        write_tiny_gguf(tmp_path / name / "a.gguf", context_length=context_length)
+    lengths = [
+        prepare(tmp_path / name / "a.gguf", cache).facts.context_length
+        for name in ("one", "two", "one")
+    ]
+    assert lengths == [64, 128, 64]
+
+
+def test_a_deleted_cache_is_made_again(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    weights = prepare(path, cache).weights
+    for file in sorted(cache.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    assert prepare(path, cache).weights == weights
+    assert weights.is_file()
+
+
+def test_a_cache_deleted_at_runtime_is_made_again(tmp_path: Path, cache: Path) -> None:
+    path, models = write_tiny_gguf(tmp_path / "a.gguf"), ModelCache(cache)
+    models.prepare(path)
+    shutil.rmtree(cache)
+    assert models.prepare(path).weights.is_file()
+
+
+@pytest.mark.parametrize("name", ["judgement.json", "sizes.json", "tokenizer", "weights.gguf"])
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_a_damaged_cache_is_made_again(tmp_path: Path, cache: Path, name: str, damage: str) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    first = prepare(path, cache)
+    entry = first.weights.parent
+    whole = {file: file.stat().st_size for file in entry.iterdir()}
+    if damage == "missing":
+        (entry / name).unlink()
+    else:
+        (entry / name).write_bytes((entry / name).read_bytes()[:10])
+    assert prepare(path, cache) == first
+    assert {file: file.stat().st_size for file in entry.iterdir()} == whole
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", "{", '{"facts": {"a": 5}}'])
+def test_a_judgement_that_is_none_is_made_again(tmp_path: Path, cache: Path, text: str) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    first = prepare(path, cache)
+    (first.weights.parent / "judgement.json").write_text(text)
+    assert prepare(path, cache) == first
+
+
+def test_a_tokenizer_that_is_none_is_named(tmp_path: Path, cache: Path) -> None:
+    prepared = prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache)
+    tokenizer = prepared.weights.with_name("tokenizer")
+    tokenizer.write_bytes(b"x" * tokenizer.stat().st_size)
+    with pytest.raises(ModelError, match="tokenizer is damaged; delete it"):
+        prepared.vocabulary()
+
+
+def test_a_file_of_the_same_size_and_time_is_told_by_its_header(
+    tmp_path: Path, cache: Path
+) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf", context_length=64)
+    status = path.stat()
+    assert prepare(path, cache).facts.context_length == 64
+    write_tiny_gguf(path, context_length=65)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert prepare(path, cache).facts.context_length == 65
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a[1]*.gguf", context_length=64)
+    prepare(path, cache)
+    write_tiny_gguf(path, context_length=128)
+    assert prepare(path, cache).facts.context_length == 128
+
+
+def test_two_who_prepare_one_model_at_once_do_it_once(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, together = write_tiny_gguf(tmp_path / "a.gguf"), threading.Barrier(2)
+    made: list[Path] = []
+
+    def record(sizes: Any, tensors: Any, source: Path, target: Path, progress: Any) -> None:
+        made.append(source)
+        write_adapted(sizes, tensors, source, target, progress)
+
+    def work() -> Path:
+        together.wait(10)
+        return prepare(path, cache).weights
+
+    monkeypatch.setattr("app.inference.model_cache.write_adapted", record)
+    with ThreadPoolExecutor() as pool:
+        first, second = (pool.submit(work) for _ in range(2))
+    assert first.result() == second.result()
+    assert made == [path]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_was_begun_and_not_ended_does_not_count(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    # A full disk, and a kill at the right moment, cannot be had on demand.
+    def write_half(sizes: Any, tensors: Any, source: Path, target: Path, progress: Any) -> None:
+        target.write_bytes(b"half")
+        raise error
+
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    with monkeypatch.context() as broken:
+        broken.setattr("app.inference.model_cache.write_adapted", write_half)
+        with pytest.raises((ModelError, KeyboardInterrupt)):
+            prepare(path, cache)
+    assert not list(cache.rglob("weights.gguf"))
+    assert prepare(path, cache).weights.stat().st_size > 1000
+
+
+def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    judge(path, cache)
+    (entry,) = (folder for folder in cache.iterdir() if folder.is_dir())
+    (entry / ".new-killed").write_bytes(b"half")
+    prepare(path, cache)
+    assert not (entry / ".new-killed").exists()
+
+
+def test_too_small_a_disk_is_told_before_anything_is_written(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(0, 0, 5 << 20))
+    with pytest.raises(ModelError, match=r"which takes 0 MiB, but the disk .* has only 5 MiB"):
+        prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache)
+    assert not list(cache.rglob("weights.gguf"))
+
+
+def test_a_file_of_2023s_form_is_used_in_place(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_sentencepiece(tmp_path / "a.gguf")
+    prepared = prepare(path, cache)
+    assert prepared.facts.in_place
+    assert prepared.weights == path
+    assert not list(cache.rglob("weights.gguf"))
+
+
+def test_a_file_used_in_place_works_like_its_adapted_copy(tmp_path: Path, cache: Path) -> None:
+    in_place = write_tiny_sentencepiece(tmp_path / "a.gguf")
+    # A wider integer is enough for the engine to refuse the file itself.
+    adapted = write_tiny_sentencepiece(tmp_path / "b.gguf", wide_context_length=True)
+    logits = []
+    for path in (in_place, adapted):
+        prepared = prepare(path, cache)
+        assert prepared.facts.in_place == (path is in_place)
+        model = Model.load(ModelFile("a", path), prepared, 64, threads=1)
+        model.cache.prefill(model.text_prompt("hello world"), exact=True, check=lambda: None)
+        logits.append(model.logits.copy())
+        model.close()
+    np.testing.assert_array_equal(*logits)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"tokenizer.ggml.model": "t5"}, "its tokenizer is 't5'"),
+        ({"tokenizer.ggml.model": "llama"}, "no token <0x00> for a byte"),
+        ({"tokenizer.ggml.pre": "other"}, "its pre-tokenizer is 'other'; those that run here"),
+        ({"tokenizer.ggml.merges": ["x yz"]}, "its vocabulary is broken"),
+    ],
+)
+def test_a_vocabulary_that_is_not_supported_is_refused(
+    tmp_path: Path, cache: Path, metadata: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ModelError, match=reason):
+        prepare(write_tiny_gguf(tmp_path / "a.gguf", metadata=metadata), cache)
+
+
+def test_an_output_of_its_own_is_kept(tmp_path: Path, cache: Path) -> None:
+    output = np.full((len(TOKENS), EMBEDDING), 0.5, dtype=np.float32)
+    path = write_tiny_gguf(tmp_path / "a.gguf", tensors={"output.weight": output})
+    tensors = {t.name: t.data for t in read_gguf(path).tensors.values()}
+    rewritten = {t.name: t.data for t in GGUFReader(prepare(path, cache).weights).tensors}
+    assert rewritten.keys() == tensors.keys()
+    for name, data in tensors.items():
+        np.testing.assert_array_equal(rewritten[name], data)
+
+
+def test_tied_embeddings_become_the_output(tmp_path: Path, cache: Path) -> None:
+    prepared = prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache)
+    tensors = {t.name: t.data for t in GGUFReader(prepared.weights).tensors}
+    np.testing.assert_array_equal(tensors["output.weight"], tensors["token_embd.weight"])
