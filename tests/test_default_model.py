@@ -6,7 +6,8 @@ import pytest
 from flask import Flask
 
 from app import create_app, default_model
-from app.default_model import DownloadError, download_default_model
+from app.default_model import download_default_model
+from app.downloads import DownloadError
 
 from .tiny_gguf import write_tiny_gguf
 
