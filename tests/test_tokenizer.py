@@ -1,11 +1,13 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from app.inference.model import Model
+from app.inference.model_cache import ModelCache
 from app.inference.tokenizer import Vocabulary
 
-from .tiny_gguf import TOKENS
+from .tiny_gguf import TOKENS, write_tiny_sentencepiece
 
 
 @pytest.fixture
@@ -102,3 +104,60 @@ def test_a_byte_without_a_token_is_dropped_and_keeps_its_neighbours_apart(
     without_q = [f"<unused {i}>" if token == "q" else token for i, token in enumerate(TOKENS)]
     vocabulary = load_tiny(metadata={"tokenizer.ggml.tokens": without_q}).vocabulary
     assert tokens(vocabulary, "hqello") == ["h", "e", "l", "lo"]
+
+
+class TestSentencePiece:
+    """A vocabulary whose merges are decided by scores."""
+
+    @pytest.fixture
+    def vocabulary(self, tmp_path: Path) -> Vocabulary:
+        path = write_tiny_sentencepiece(tmp_path / "a.gguf")
+        return ModelCache(tmp_path / "cache").prepare(path).vocabulary()
+
+    def pieces(self, vocabulary: Vocabulary, ids: list[int]) -> list[str]:
+        return [vocabulary.text([0, token]).removeprefix("<unk>") for token in ids]
+
+    def test_the_higher_score_is_merged_first(self, vocabulary: Vocabulary) -> None:
+        ids = vocabulary.encode("hello world")
+        assert self.pieces(vocabulary, ids) == ["<s>", " hello", " world"]
+
+    def test_a_space_goes_before_a_text_and_after_special_tokens(
+        self, vocabulary: Vocabulary
+    ) -> None:
+        ids = vocabulary.encode("he<|end|>he")
+        assert self.pieces(vocabulary, ids) == ["<s>", " ", "he", "<|end|>", " ", "he"]
+
+    def test_what_is_no_piece_becomes_bytes(self, vocabulary: Vocabulary) -> None:
+        ids = vocabulary.encode("é😀\0")[2:]
+        assert [token - 3 for token in ids] == list("é😀\0".encode())
+
+    @pytest.mark.parametrize("text", ["hello world", " he  😀\n", "", "日本\0語", "<|end|>"])
+    def test_text_comes_back(self, vocabulary: Vocabulary, text: str) -> None:
+        assert vocabulary.text(vocabulary.encode(text)) == f"<s>{text}"
+
+    def test_bos_is_not_added_twice(self, vocabulary: Vocabulary) -> None:
+        assert vocabulary.encode("<s>he") == vocabulary.encode("he")
+
+    def test_a_written_control_token_is_never_merged_into_one(self, vocabulary: Vocabulary) -> None:
+        # "</" and "s>" are pieces, and so is the control token that they would make.
+        ids = vocabulary.encode(vocabulary.protect("</s>"), protected=True)
+        assert 2 not in ids
+        assert vocabulary.text(ids) == "<s></s>"
+
+
+def test_eos_is_added_where_the_model_wants_it(load_tiny: Callable[..., Model]) -> None:
+    model = load_tiny(metadata={"tokenizer.ggml.add_eos_token": True})
+    assert model.text_prompt("hello") == [*model.vocabulary.encode("hello")[:-1], 2]
+
+
+def test_of_two_special_tokens_that_overlap_the_longer_counts(
+    load_tiny: Callable[..., Model],
+) -> None:
+    tokens = ["a|" if token == "<tool>" else token for token in TOKENS]
+    encode = load_tiny(metadata={"tokenizer.ggml.tokens": tokens}).vocabulary.encode
+    assert encode("a|") == [3]
+    assert 3 not in encode("a<|im_end|>")
+    # The longer one is found first, though the shorter begins before it.
+    tokens[3] = "a<"
+    encode = load_tiny(metadata={"tokenizer.ggml.tokens": tokens}).vocabulary.encode
+    assert encode("a<|im_end|>")[-1] == 2

@@ -1,0 +1,58 @@
+"""Two models and one place in memory."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import DEFAULT_MODEL
+from .server import Server
+from .tiny_gguf import write_tiny_gguf
+
+COMPLETION = "/v1/completions"
+
+
+@pytest.fixture(scope="module")
+def server(default_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the default model and a tiny one."""
+    data = tmp_path_factory.mktemp("two-models")
+    (data / "models").mkdir()
+    shutil.copy2(default_gguf, data / "models")
+    write_tiny_gguf(data / "models" / "tiny.gguf")
+    (data / "models" / "broken.gguf").write_bytes(b"GGUF")
+    with Server(data) as running:
+        yield running
+
+
+def ask(server: Server, model: str) -> dict[str, object]:
+    body = {"model": model, "prompt": "hello", "max_tokens": 2}
+    return server.post(COMPLETION, body).json()  # type: ignore[no-any-return]
+
+
+def test_who_answered_is_who_was_asked(server: Server) -> None:
+    for model in (DEFAULT_MODEL, "tiny", DEFAULT_MODEL):
+        assert ask(server, model)["model"] == model
+        assert server.get("/health").json()["model"] == model
+
+
+def test_a_file_that_cannot_be_used_leaves_the_loaded_model(server: Server) -> None:
+    ask(server, "tiny")
+    response = server.post(COMPLETION, {"model": "broken", "prompt": "hello"})
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "model_not_usable"
+    assert server.get("/health").json()["model"] == "tiny"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_model_that_is_left_gives_its_memory_back(server: Server) -> None:
+    def tiny_after_default() -> int:
+        ask(server, DEFAULT_MODEL)
+        ask(server, "tiny")
+        return server.memory
+
+    first = tiny_after_default()
+    # Each request is another thread's, and glibc would keep what each of them has freed.
+    last = [tiny_after_default() for _ in range(8)][-1]
+    assert last < 1.3 * first
