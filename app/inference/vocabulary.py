@@ -28,6 +28,7 @@ _FILL_IN_TOKENS = frozenset(
     }
 )  # fmt: skip
 
+_CONTROL_TEXTS = _END_TOKENS | _FILL_IN_TOKENS
 _AUDIBLE = frozenset(
     {
         TokenType.NORMAL, TokenType.BYTE, TokenType.USER_DEFINED,
@@ -106,7 +107,7 @@ def judge_vocabulary(file: GGUFFile) -> VocabularyFacts:
     control = {
         token: i
         for i, (token, kind_of_token) in enumerate(zip(tokens, types, strict=True))
-        if kind_of_token in control_types or token in _END_TOKENS | _FILL_IN_TOKENS
+        if kind_of_token in control_types or token in _CONTROL_TEXTS
     }
     user_defined = {
         token: i
