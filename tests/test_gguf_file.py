@@ -39,6 +39,12 @@ def test_a_big_endian_file_is_refused(tmp_path: Path) -> None:
         read_gguf(tmp_path / "a.gguf")
 
 
+def test_a_number_that_is_none_is_named(tmp_path: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf", metadata={"split.count": "three"})
+    with pytest.raises(ModelError, match=r"it has no valid split\.count"):
+        read_gguf(path)
+
+
 def test_a_part_of_a_model_is_refused(tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf", metadata={"split.count": 3})
     with pytest.raises(ModelError, match=r"one of 3 parts.*llama-gguf-split --merge"):

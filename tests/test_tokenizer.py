@@ -161,3 +161,19 @@ def test_of_two_special_tokens_that_overlap_the_longer_counts(
     tokens[3] = "a<"
     encode = load_tiny(metadata={"tokenizer.ggml.tokens": tokens}).vocabulary.encode
     assert encode("a<|im_end|>")[-1] == 2
+
+
+def test_a_written_control_token_is_never_a_word_of_the_vocabulary(
+    load_tiny: Callable[..., Model],
+) -> None:
+    # Llama 3's vocabulary goes before its merges, and "EOT" is one word.
+    tokens = ["EOT" if token == "<tool>" else token for token in TOKENS]
+    metadata = {
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.pre": "llama-bpe",
+        "tokenizer.ggml.eot_token_id": 3,
+        "tokenizer.ggml.token_type": [3 if i < 4 else 1 for i in range(len(tokens))],
+    }
+    vocabulary = load_tiny(metadata=metadata).vocabulary
+    assert vocabulary.encode("EOT") == [3]
+    assert 3 not in vocabulary.encode(vocabulary.protect("EOT"), protected=True)

@@ -32,6 +32,8 @@ def tensors_of(reader: gguf.GGUFReader) -> dict[str, Any]:
     ("metadata", "reason"),
     [
         ({"llama.rope.scaling.type": "yarn"}, "'yarn' RoPE scaling"),
+        ({"llama.attention.scale": 0.5}, "cannot apply its llama.attention.scale"),
+        ({"llama.logit_scale": 2.0}, "cannot apply its llama.logit_scale"),
         ({"llama.block_count": None}, "no valid llama.block_count"),
         ({"llama.block_count": 0}, "no valid llama.block_count"),
         ({"llama.block_count": 3}, "'blk.2.attn_norm.weight' is missing"),
@@ -98,6 +100,13 @@ def test_a_weight_type_that_the_engine_does_not_know_is_named(tmp_path: Path) ->
         judge(tmp_path / "a.gguf")
 
 
+def test_the_architecture_is_named_before_what_else_is_strange(tmp_path: Path) -> None:
+    metadata = {"tokenizer.ggml.model": None, "tokenizer.ggml.tokens": None}
+    path = write_tiny_gguf(tmp_path / "a.gguf", architecture="clip", metadata=metadata)
+    with pytest.raises(ModelError, match="its architecture is 'clip'"):
+        judge(path)
+
+
 def test_another_architecture_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="its architecture is 'qwen2'"):
         judge(write_tiny_gguf(tmp_path / "a.gguf", architecture="qwen2"))
@@ -128,10 +137,23 @@ def test_rotary_factors_of_one_are_left_out(tmp_path: Path) -> None:
     assert "rope_freqs.weight" not in tensors_of(adapted(path))
 
 
-def test_linear_rope_scaling_reaches_the_engine(tmp_path: Path) -> None:
-    scaling = {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}
-    path = write_tiny_gguf(tmp_path / "a.gguf", metadata=scaling)
-    assert adapted(path).fields["llama.rope.scale_linear"].contents() == 4.0
+@pytest.mark.parametrize(
+    ("scaling", "expected"),
+    [
+        ({}, 1),
+        ({"scaling.type": "none", "scaling.factor": 4.0}, 1),
+        ({"scaling.type": "linear", "scaling.factor": 4.0}, 4),
+        ({"scaling.factor": 4.0}, 4),
+        ({"scale_linear": 4.0}, 4),
+    ],
+    ids=["none", "switched off", "linear", "linear by default", "2023's key"],
+)
+def test_linear_rope_scaling_reaches_the_engine(
+    tmp_path: Path, scaling: dict[str, Any], expected: float
+) -> None:
+    metadata = {f"llama.rope.{key}": value for key, value in scaling.items()}
+    path = write_tiny_gguf(tmp_path / "a.gguf", metadata=metadata)
+    assert adapted(path).fields["llama.rope.scale_linear"].contents() == expected
 
 
 @pytest.mark.parametrize("key", ["rope.dimension_count", "attention.key_length"])

@@ -15,8 +15,9 @@ import numpy as np
 from gguf import GGUFValueType as Kind
 
 from .gguf_file import GGUFFile
+from .tensors import Tensor
 from .vocabulary import VocabularyFacts
-from .weights import Sizes, Tensor
+from .weights import Sizes
 
 # What ctransformers reads, besides the architecture's own keys, and the only type it takes.
 _KINDS = {
@@ -49,7 +50,8 @@ def loads_as_it_is(
         and all(tensor.unchanged for tensor in tensors)
         and all(kinds.get(key, kind) == kind for key, kind in expected.items())
         and all(key in kinds for key in ("tokenizer.ggml.scores", "tokenizer.ggml.token_type"))
-        # With all its keys in the file ctransformers needs no default of ours.
+        and all(file.get(key, value) == value for key, (value, _) in wanted.items())
+        # What ctransformers must be told is there.
         and all(key in kinds for key in wanted.keys() - _optional_keys(sizes))
     )
 

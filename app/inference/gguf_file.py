@@ -141,9 +141,9 @@ def read_gguf(path: Path) -> GGUFFile:
     file = GGUFFile(path, reader)
     if reader.endianess == gguf.GGUFEndian.BIG:
         raise file.unusable("it is a big-endian GGUF; download the usual, little-endian one.")
-    if file.get("split.count", 0) > 1:
+    if (parts := file.typed("split.count", int, 0)) > 1:
         raise file.unusable(
-            f"it is one of {file.get('split.count')} parts of a model; join them with "
+            f"it is one of {parts} parts of a model; join them with "
             "llama.cpp's `llama-gguf-split --merge`."
         )
     return file

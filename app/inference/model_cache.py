@@ -29,9 +29,10 @@ from filelock import FileLock
 from .adapt import loads_as_it_is, write_adapted
 from .errors import ModelError
 from .gguf_file import GGUFFile, read_gguf
+from .tensors import Tensor
 from .tokenizer import CODECS, Vocabulary, judge_tokenizer
 from .vocabulary import VocabularyFacts, judge_vocabulary
-from .weights import Sizes, Tensor, judge_weights, parameters
+from .weights import Sizes, judge_architecture, judge_weights, parameters
 
 _log = logging.getLogger(__name__)
 
@@ -185,6 +186,7 @@ class ModelCache:
 
 
 def _judge(file: GGUFFile) -> tuple[Facts, Sizes, list[Tensor]]:
+    architecture = judge_architecture(file)
     vocabulary = judge_vocabulary(file)
     judge_tokenizer(file, vocabulary)
     sizes, tensors = judge_weights(file, vocabulary.size)
@@ -192,7 +194,7 @@ def _judge(file: GGUFFile) -> tuple[Facts, Sizes, list[Tensor]]:
     for tensor in tensors:
         types[tensor.source.tensor_type.name] += tensor.size
     facts = Facts(
-        architecture=file.get("general.architecture"),
+        architecture=architecture,
         weight_type=types.most_common(1)[0][0],
         parameters=parameters(tensors),
         context_length=sizes.context_length,

@@ -18,6 +18,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from .errors import ModelError
 from .gguf_file import GGUFFile
+from .pre_tokenizers import IGNORES_MERGES, PATTERNS
 from .vocabulary import VocabularyFacts, token_texts, token_types
 
 # Byte-level BPE writes each byte as one printable character (GPT-2, `encoder.py`).
@@ -34,48 +35,6 @@ _BREAK, _LITERAL_MARK = f"{_MARK}1", f"{_MARK}0"
 # What C's isspace() knows, which is what llama.cpp asks.
 _C_SPACE = " \t\n\v\f\r"
 
-# llama.cpp, src/llama-vocab.cpp: the regular expressions of each `tokenizer.ggml.pre`. A text
-# is cut into the matches of the first and what is between them, each of these by the next.
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
-_CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
-_LLAMA3 = (
-    _CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_QWEN2 = _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
-_DIGITS = (r"\p{N}", _GPT2)
-# The letters that have two cases, as DeepSeek LLM's tokenizer.json lists them.
-_CASED = (
-    "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕ"
-    "Ἐ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u1f7dᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-\u1fd3ῖ-\u1fdbῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎ"
-    "ↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⲳⲳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+"
-)
-_PATTERNS = {
-    "default": (r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", "[0-9][0-9][0-9]"),
-    # The punctuation begins with U+3000 there, which llama.cpp takes for a space before.
-    "deepseek-llm": (
-        "[\r\n]", _CASED, "\\s?[!-/:-~！-／：-～‘-‟、。]+", r"\s+$",
-        "[一-龥ࠀ-一가-퟿]+", r"\p{N}+",
-    ),
-    "deepseek-coder": (
-        "[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+", r"\p{N}",
-    ),
-    "deepseek-v3": (
-        r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
-        r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+"
-        r"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*"
-        r"|\s*[\r\n]+|\s+(?!\S)|\s+",
-    ),
-    "falcon": (r"[\p{P}\$\+<=>\^~\|`]+", _GPT2, "[0-9][0-9][0-9]"),
-    **dict.fromkeys(("gpt-2", "phi-2", "mpt", "olmo", "exaone4", "trillion"), (_GPT2,)),
-    **dict.fromkeys(
-        ("llama-bpe", "llama3", "llama-v3", "falcon3", "dbrx", "smaug-bpe", "glm4"), (_LLAMA3,)
-    ),
-    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2", "megrez"), (_QWEN2,)),
-    **dict.fromkeys(("smollm", "starcoder", "refact", "command-r", "minerva-7b"), _DIGITS),
-}  # fmt: skip
-_IGNORES_MERGES = frozenset({"llama-bpe", "llama3", "llama-v3", "falcon3"})
-
 
 def judge_tokenizer(file: GGUFFile, facts: VocabularyFacts) -> None:
     """Raises `ModelError` with the reason when no tokenizer can be built."""
@@ -83,10 +42,10 @@ def judge_tokenizer(file: GGUFFile, facts: VocabularyFacts) -> None:
         if len(file.list_of("tokenizer.ggml.scores", float)) < facts.size:
             raise file.unusable("it has fewer scores than tokens.")
         return
-    if facts.pre not in _PATTERNS:
+    if facts.pre not in PATTERNS:
         raise file.unusable(
             f"its pre-tokenizer is {facts.pre!r}; those that run here are "
-            f"{', '.join(map(repr, _PATTERNS))}."
+            f"{', '.join(map(repr, PATTERNS))}."
         )
     tokens = set(token_texts(file)) | _BYTES.keys()
     for merge in file.list_of("tokenizer.ggml.merges", str):
@@ -127,19 +86,28 @@ class _ByteLevelCodec(Codec):
     @staticmethod
     def save(file: GGUFFile, facts: VocabularyFacts, path: Path) -> None:
         tokens = token_texts(file)
-        merges = [tuple(pair.split(" ", 1)) for pair in file.get("tokenizer.ggml.merges")]
-        vocabulary = {token: i for i, token in enumerate(tokens)}
+        # Special tokens are found before; a written one must not be made of text.
+        special = facts.control.keys() | facts.user_defined.keys()
+        pairs = (pair.partition(" ") for pair in file.get("tokenizer.ggml.merges"))
+        merges = [
+            (first, second)
+            for first, _, second in pairs
+            if special.isdisjoint((first, second, first + second))
+        ]
+        vocabulary = {
+            f"{_MARK}{token}" if token in special else token: i for i, token in enumerate(tokens)
+        }
         # A byte without a token is dropped, but only after merging: its neighbours must not meet.
         missing = (character for character in _BYTES if character not in vocabulary)
         vocabulary |= {character: i for i, character in enumerate(missing, start=len(tokens))}
         try:
             tokenizer = Tokenizer(
-                models.BPE(vocabulary, merges, ignore_merges=facts.pre in _IGNORES_MERGES)
+                models.BPE(vocabulary, merges, ignore_merges=facts.pre in IGNORES_MERGES)
             )
         except Exception as error:  # tokenizers raises bare Exceptions
             raise file.unusable(f"its vocabulary is broken ({error}).") from error
         splits = [
-            pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in _PATTERNS[facts.pre]
+            pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in PATTERNS[facts.pre]
         ]
         byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splits, byte_level])

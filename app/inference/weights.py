@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf.gguf_reader import ReaderTensor
-from numpy.typing import NDArray
 
-from .errors import ModelError
 from .gguf_file import GGUFFile
+from .tensors import CONVERTIBLE, Tensor, rows_of
 
 # ctransformers' ggml is of September 2023: no IQ*, TQ*, MXFP4. BF16 is converted.
 _WEIGHT_TYPES = frozenset(
@@ -28,8 +26,7 @@ _WEIGHT_TYPES = frozenset(
         Type.Q2_K, Type.Q3_K, Type.Q4_K, Type.Q5_K, Type.Q6_K,
     }
 )  # fmt: skip
-_CONVERTIBLE = {Type.F32: "<f4", Type.F16: "<f2", Type.BF16: "<u2"}
-_CHUNK_BYTES = 16 << 20
+_MOST_FACTORS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -59,86 +56,23 @@ class Sizes:
         return self.kv_heads * self.head
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """A tensor as ctransformers gets it: ``rows`` of ``source``, as ``type``.
-
-    With ``heads`` the rows of each head change from NeoX' rotary order to the interleaved one.
-    """
-
-    name: str
-    source: ReaderTensor
-    rows: slice
-    type: Type
-    heads: int = 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Rows and columns, or the length of a vector."""
-        columns = int(self.source.shape[0])
-        return (columns,) if len(self.source.shape) == 1 else (self._count, columns)
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether the file holds just this tensor."""
-        return (
-            self.name == self.source.name
-            and self.rows == slice(0, _rows(self.source))
-            and self.type is self.source.tensor_type
-            and not self.heads
-        )
-
-    @property
-    def size(self) -> int:
-        """The number of bytes."""
-        return self._count * self._row_size(self.type)
-
-    def chunks(self, file: BinaryIO) -> Iterator[NDArray[np.uint8]]:
-        """The bytes in pieces of a few megabytes, read from the open GGUF ``file``."""
-        row_size = self._row_size(self.source.tensor_type)
-        group = self._count // self.heads if self.heads else 1
-        step = max(1, _CHUNK_BYTES // row_size // group) * group
-        file.seek(self.source.data_offset + self.rows.start * row_size)
-        for start in range(0, self._count, step):
-            count = min(step, self._count - start)
-            data: Any = np.frombuffer(file.read(count * row_size), np.uint8)
-            if self.heads:
-                data = data.reshape(-1, 2, group // 2, row_size).swapaxes(1, 2)
-            yield np.ascontiguousarray(self._converted(data))
-
-    def _converted(self, data: Any) -> Any:
-        old = self.source.tensor_type
-        if old is self.type:
-            return data
-        values = np.ascontiguousarray(data).view(_CONVERTIBLE[old])
-        if old is Type.BF16:
-            values = (values.astype("<u4") << 16).view("<f4")
-        with np.errstate(over="ignore"):
-            converted = values.astype(_CONVERTIBLE[self.type])
-        if not np.isfinite(converted).all():
-            raise ModelError(f"Its tensor {self.source.name!r} holds a number too large for F16.")
-        return converted.view(np.uint8)
-
-    @property
-    def _count(self) -> int:
-        return int(self.rows.stop - self.rows.start)
-
-    def _row_size(self, kind: Type) -> int:
-        block, block_size = gguf.GGML_QUANT_SIZES[kind]
-        return int(self.source.shape[0]) // block * block_size
-
-
-def judge_weights(file: GGUFFile, vocabulary: int) -> tuple[Sizes, list[Tensor]]:
-    """The sizes of the model and the tensors that ctransformers needs, in the file's order.
-
-    ``vocabulary`` is the number of tokens. Raises `ModelError` with the reason when the
-    model cannot be expressed.
-    """
+def judge_architecture(file: GGUFFile) -> str:
+    """The file's architecture. Raises `ModelError` when it is none that runs here."""
     architecture = file.get("general.architecture")
     if not isinstance(architecture, str) or architecture not in _LAYOUTS:
         raise file.unusable(
             f"its architecture is {architecture!r}; {', '.join(map(repr, _LAYOUTS))} run here."
         )
+    return architecture
+
+
+def judge_weights(file: GGUFFile, vocabulary: int) -> tuple[Sizes, list[Tensor]]:
+    """The sizes of the model and the tensors that ctransformers needs.
+
+    ``vocabulary`` is the number of tokens. Raises `ModelError` with the reason when the
+    model cannot be expressed.
+    """
+    architecture = judge_architecture(file)
     sizes = _sizes(file, architecture, vocabulary)
     unused = dict(file.tensors)
     tensors = list(_LAYOUTS[architecture](_Taker(file, unused), sizes))
@@ -190,7 +124,10 @@ def _sizes(file: GGUFFile, architecture: str, vocabulary: int) -> Sizes:
     for name in ("rope.dimension_count", "attention.key_length", "attention.value_length"):
         if file.get(key(name), head) != head:
             raise file.unusable(f"its {key(name)} is not {head}, as the engine needs it.")
-    for name in ("attention.scale", "embedding_scale", "residual_scale", "logit_scale"):
+    for name in (
+        "attention.scale", "embedding_scale", "residual_scale", "logit_scale",
+        "rope.scaling.attn_factor",
+    ):  # fmt: skip
         if file.get(key(name), 0.0) not in (0.0, 1.0):
             raise file.unusable(f"the engine cannot apply its {key(name)}.")
     context_length = size("context_length")
@@ -214,16 +151,20 @@ def _sizes(file: GGUFFile, architecture: str, vocabulary: int) -> Sizes:
 
 
 def _rope_scale(
-    file: GGUFFile, key: Callable[[str], str], number: Callable[[str, float | None], float]
+    file: GGUFFile, key: Callable[[str], str], number: Callable[[str, float], float]
 ) -> float:
-    """The factor by which positions are divided: linear scaling, which the engine has."""
-    kind = file.get(key("rope.scaling.type"), "none")
-    if kind == "linear":
-        return number("rope.scaling.factor", None)
-    # Phi-3 4k says "longrope" or nothing: what counts is whether it has factors.
-    if kind != "none" and (kind != "longrope" or key("") != "phi3."):
+    """The number by which positions are divided: linear scaling, which the engine has.
+
+    As in llama.cpp (src/llama-model.cpp) scaling is linear where no type is given.
+    """
+    kind = file.get(key("rope.scaling.type"), "linear")
+    # Phi-3 says "longrope" or nothing: what counts is whether it has the factors.
+    if kind == "none" or (kind == "longrope" and key("") == "phi3."):
+        return 1.0
+    if kind != "linear":
         raise file.unusable(f"it needs {kind!r} RoPE scaling, which the engine cannot apply.")
-    return number("rope.scale_linear", 1.0)
+    old_key = number("rope.scale_linear", 1.0)
+    return number("rope.scaling.factor", old_key)
 
 
 class _Taker:
@@ -255,12 +196,12 @@ class _Taker:
     ) -> Tensor:
         """``rows`` of a tensor (all, if None) under a new name. Raises `ModelError`."""
         kind = self._type(source)
-        return Tensor(name, source, rows or slice(0, _rows(source)), kind, heads)
+        return Tensor(name, source, rows or slice(0, rows_of(source)), kind, heads)
 
     def _type(self, tensor: ReaderTensor) -> Type:
         kind = tensor.tensor_type
         if len(tensor.shape) == 1:
-            if kind not in _CONVERTIBLE:
+            if kind not in CONVERTIBLE:
                 raise self._file.unusable(f"its tensor {tensor.name!r} is {kind.name}, not F32.")
             return Type.F32  # of vectors ctransformers' ggml takes nothing else
         if kind is Type.BF16:
@@ -339,13 +280,9 @@ def _outside_the_blocks(take: _Taker, sizes: Sizes) -> Iterator[Tensor]:
 _LAYOUTS = {"llama": _llama, "phi3": _phi3, "falcon": _falcon}
 
 
-def _rows(tensor: ReaderTensor) -> int:
-    return 1 if len(tensor.shape) == 1 else int(tensor.shape[1])
-
-
 def _all_ones(path: Path, tensor: ReaderTensor) -> bool:
     """Whether a vector of factors changes nothing."""
-    if tensor.tensor_type is not Type.F32 or tensor.n_bytes > _CHUNK_BYTES:
+    if tensor.tensor_type is not Type.F32 or tensor.n_elements > _MOST_FACTORS:
         return False
     with path.open("rb") as file:
         file.seek(tensor.data_offset)
