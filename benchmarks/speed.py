@@ -23,10 +23,9 @@ from typing import Any
 
 import requests
 
-from app.inference.adapt import prepare
 from app.inference.engine import Engine, default_threads
 from app.inference.kv_cache import PIECE
-from app.inference.library import Library
+from app.inference.model_cache import ModelCache
 
 DATA = Path(os.environ.get("GPT4ALL_DATA_DIR") or "instance")
 PROMPT, ANSWER = 512, 128
@@ -138,8 +137,9 @@ def bare_rates(engine: Engine) -> tuple[float, float]:
 
 def measure(rounds: int) -> None:
     """Prints the table."""
-    file = Library(DATA / "models").default()
-    engine = Engine(prepare(file.path, DATA / "cache").weights, 2048, default_threads())
+    path = min((DATA / "models").glob("*.gguf"))
+    prepared = ModelCache(DATA / "cache").prepare(path.absolute())
+    engine = Engine(prepared.weights, 2048, default_threads())
     figures: dict[str, list[float]] = {}
 
     def note(name: str, value: float) -> None:
@@ -163,7 +163,7 @@ def measure(rounds: int) -> None:
             note("first text, asked again, ms", warm * 1000)
             note("GET while generating, p95 ms", percentile_95(read_latencies(url)) * 1000)
             note("model free after a client left, ms", seconds_to_free(url) * 1000)
-    print(f"{file.name}, {default_threads()} threads, medians of {rounds} rounds\n")
+    print(f"{path.stem}, {default_threads()} threads, medians of {rounds} rounds\n")
     for name, values in figures.items():
         print(f"| {name} | {statistics.median(values):.2f} |")
 
