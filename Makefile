@@ -10,7 +10,7 @@ DEFAULT_MODEL := instance/models/SmolLM2-135M-Instruct.Q4_1.gguf
 # llama.cpp of October 2026
 LLAMA_CPP := xllamacpp==2026.10.11549
 
-.PHONY: install model run test lint lock oracle record
+.PHONY: install model run test lint lock oracle record bench-localdocs
 
 install: .venv/installed
 
@@ -46,6 +46,10 @@ record: model .venv-oracle/installed
 	$(PYTHON) -m venv .venv-oracle
 	.venv-oracle/bin/python -m pip install --disable-pip-version-check --quiet $(LLAMA_CPP)
 	touch $@
+
+# The tables of docs/localdocs.md; CRANFIELD is a folder with the collection of that name.
+bench-localdocs: install
+	$(BIN)/python -m benchmarks.retrieval "$(CRANFIELD)"
 
 # Pins the newest releases that setup.cfg allows, for all supported Pythons; needs uv.
 lock:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from flask import Config, Flask
 
 from .blueprints import chat, completions, health, models
-from .cli import models_cli
+from .cli.localdocs import localdocs_cli
+from .cli.models import models_cli
 from .errors import register_errors
 from .inference.errors import InferenceError
 from .schemas import SettingsError, read_settings
@@ -16,12 +17,13 @@ from .service import Service
 _log = logging.getLogger(__name__)
 
 
-def create_app(settings: Mapping[str, str] | None = None, *, preload: bool = False) -> Flask:
+def create_app(settings: Mapping[str, str] | None = None, *, serve: bool = False) -> Flask:
     """The application.
 
     ``settings`` are names without prefix and texts, by default those of the environment's
-    ``GPT4ALL_...``. With ``preload`` the default model loads in the background. Raises
-    `SettingsError`, which names the variable that is wrong.
+    ``GPT4ALL_...``. With ``serve`` it begins what a server needs: the default model loads, and
+    collections are watched, in the background. Raises `SettingsError`, which names the variable
+    that is wrong.
     """
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -36,8 +38,10 @@ def create_app(settings: Mapping[str, str] | None = None, *, preload: bool = Fal
     for module in (health, models, completions, chat):
         app.register_blueprint(module.blueprint)
     app.cli.add_command(models_cli)
+    app.cli.add_command(localdocs_cli)
 
-    if preload:
+    if serve:
+        app.extensions["localdocs"] = service.watch()
         threading.Thread(target=_preload, args=(service,), daemon=True).start()
     return app
 

@@ -5,6 +5,9 @@ from contextlib import ExitStack
 
 from flask import Response, jsonify, request
 
+from localdocs.collections import Source
+from localdocs.prompt import reference, sources, with_sources
+
 from .errors import InvalidRequest
 from .event_stream import event_stream
 from .inference.errors import Cancelled, ContextLengthExceeded, PromptError
@@ -13,6 +16,9 @@ from .inference.model import Model
 from .replies import Reply
 from .schemas import ChatRequest, CompletionRequest
 from .service import service
+
+# Sources leave an answer at least one of so many parts of the context.
+_ROOM_FOR_ANSWER = 4
 
 
 def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> Response:
@@ -23,11 +29,13 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
     """
     check = _client_check()
     file = service().model_for(asked.model)
+    found = _sources(asked)
     with ExitStack() as turn:
         model = turn.enter_context(service().worker.model(file, check))
-        prompts = _prompts(asked, model)
-        reply = reply_type(model.file.name, prompt_tokens=sum(map(len, prompts)))
         options = asked.options(model.file.settings)
+        prompts, used = _prompts(asked, model, found, options)
+        references = [reference(source) for source in used]
+        reply = reply_type(model.file.name, sum(map(len, prompts)), references)
         deltas = _deltas(model, prompts, _echoes(asked, model), options, check)
         if not asked.stream:
             return jsonify(reply.whole(deltas))
@@ -36,20 +44,54 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
         return _stream(events, turn.pop_all())
 
 
-def _prompts(asked: CompletionRequest | ChatRequest, model: Model) -> list[list[int]]:
-    """The token ids of each prompt. Raises `InvalidRequest` for one that cannot be used."""
+def _sources(asked: CompletionRequest | ChatRequest) -> list[Source]:
+    """What the user's documents say about a chat's last question, best first."""
+    limit = service().settings.localdocs_sources
+    if isinstance(asked, ChatRequest) and limit:
+        return sources(service().collections, asked.messages, limit)
+    return []
+
+
+def _prompts(
+    asked: CompletionRequest | ChatRequest,
+    model: Model,
+    found: list[Source],
+    options: AnswerOptions,
+) -> tuple[list[list[int]], list[Source]]:
+    """The token ids of each prompt, and which of the sources are in it.
+
+    Raises `InvalidRequest` for a prompt that cannot be used.
+    """
     try:
         if isinstance(asked, ChatRequest):
-            return [model.chat_prompt(asked.messages)]
+            prompt, used = _chat_prompt(asked, model, found, options)
+            return [prompt], used
         return [
             model.text_prompt(prompt) if isinstance(prompt, str) else model.token_prompt(prompt)
             for prompt in asked.prompt
-        ]
+        ], []
     except PromptError as error:
         field = "messages" if isinstance(asked, ChatRequest) else "prompt"
         too_long = isinstance(error, ContextLengthExceeded)
         code = "context_length_exceeded" if too_long else None
         raise InvalidRequest(str(error), field, code) from error
+
+
+def _chat_prompt(
+    asked: ChatRequest, model: Model, found: list[Source], options: AnswerOptions
+) -> tuple[list[int], list[Source]]:
+    """The prompt with as many of the sources as leave room for an answer, and which they are."""
+    room = model.context_length // _ROOM_FOR_ANSWER
+    if options.max_tokens is not None:
+        room = min(room, options.max_tokens)
+    for count in range(len(found), 0, -1):
+        try:
+            prompt = model.chat_prompt(with_sources(asked.messages, found[:count]))
+        except ContextLengthExceeded:
+            continue
+        if len(prompt) + room <= model.context_length:
+            return prompt, found[:count]
+    return model.chat_prompt(asked.messages), []
 
 
 def _echoes(asked: CompletionRequest | ChatRequest, model: Model) -> list[str]:

@@ -6,7 +6,7 @@ A reply makes the same deltas into one object or into the chunks of a stream.
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +24,17 @@ class Answer:
 
 
 class Reply(ABC):
-    """One response; the subclasses say how their endpoint shapes a choice."""
+    """One response; the subclasses say how their endpoint shapes a choice.
+
+    ``references`` are GPT4All's objects, for the sources of a chat's answers.
+    """
 
     id_prefix: str
     whole_object: str
     chunk_object: str
 
-    def __init__(self, model: str, prompt_tokens: int) -> None:
+    def __init__(self, model: str, prompt_tokens: int, references: Sequence[Object] = ()) -> None:
+        self._references = list(references) or None
         self._head = {
             "id": f"{self.id_prefix}-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -119,7 +123,7 @@ def _text_choice(index: int, text: str, reason: FinishReason | None) -> Object:
 
 
 class ChatReply(Reply):
-    """``chat.completion``. ``references`` are GPT4All's: the sources of an answer, or null."""
+    """``chat.completion``. ``references`` is null without sources."""
 
     id_prefix = "chatcmpl"
     whole_object = "chat.completion"
@@ -131,7 +135,7 @@ class ChatReply(Reply):
             "message": {"role": "assistant", "content": answer.text},
             "finish_reason": answer.finish_reason,
             "logprobs": None,
-            "references": None,
+            "references": self._references,
         }
 
     def _opening(self, index: int) -> list[Object]:
@@ -141,7 +145,8 @@ class ChatReply(Reply):
         return _chat_chunk(index, {"content": text})
 
     def _ending(self, index: int, reason: FinishReason) -> Object:
-        return {**_chat_chunk(index, {}), "finish_reason": reason, "references": None}
+        ending = {"finish_reason": reason, "references": self._references}
+        return {**_chat_chunk(index, {}), **ending}
 
 
 def _chat_chunk(index: int, delta: Object) -> Object:

@@ -5,6 +5,9 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from localdocs.collections import Collections
+from localdocs.watching import WatchingProcess
+
 from .errors import ModelNotFound
 from .inference.engine import default_threads
 from .inference.errors import ModelError
@@ -22,6 +25,7 @@ class Service:
     """The parts of one application, built once by `create_app`."""
 
     settings: Settings
+    collections: Collections
     cache: ModelCache
     library: Library
     worker: Worker
@@ -42,7 +46,13 @@ class Service:
         library = Library(
             settings.models_dir, cache.judge, ModelSettingsFiles().read, settings.model
         )
-        return cls(settings, cache, library, Worker(prepare, load, settings.queue_limit))
+        worker = Worker(prepare, load, settings.queue_limit)
+        collections = Collections(settings.localdocs_dir)
+        return cls(settings, collections, cache, library, worker)
+
+    def watch(self) -> WatchingProcess:
+        """What keeps the collections as their folders are, until it is forgotten."""
+        return WatchingProcess(self.settings.localdocs_dir, self.settings.localdocs)
 
     def attach(self, app: Flask) -> None:
         """Makes this the service of ``app``'s views."""

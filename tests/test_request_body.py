@@ -70,9 +70,12 @@ def test_a_byte_order_mark_is_ignored(client: FlaskClient) -> None:
 
 def test_a_hostile_body_is_refused_in_linear_time(client: FlaskClient) -> None:
     def seconds(length: int) -> float:
-        start = time.perf_counter()
-        assert post(client, '"' + '\\"' * length)[0] == 400
-        return time.perf_counter() - start
+        times = []
+        for _ in range(3):  # something else may have the CPU
+            start = time.perf_counter()
+            assert post(client, '"' + '\\"' * length)[0] == 400
+            times.append(time.perf_counter() - start)
+        return min(times)
 
     # Quadratic time would make this a hundred.
     assert seconds(200_000) < 50 * max(seconds(20_000), 0.001)

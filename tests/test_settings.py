@@ -5,6 +5,7 @@ import pytest
 from app import create_app
 from app.inference.engine import usable_cpus
 from app.schemas import Settings, SettingsError, read_settings
+from localdocs.refreshing import Limits
 
 from .server import ROOT, Server
 from .tiny_gguf import write_tiny_gguf
@@ -20,6 +21,8 @@ def test_the_defaults(tmp_path: Path) -> None:
         queue_limit=8,
         max_n=8,
         max_body_bytes=1048576,
+        localdocs_sources=3,
+        localdocs=Limits(snippet_size=512, file_size=50 << 20, exclude=()),
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 
+from localdocs.refreshing import Limits
+
 from ..inference.engine import usable_cpus
 from .fields import between
 
@@ -28,11 +30,18 @@ class Settings:
     queue_limit: int
     max_n: int
     max_body_bytes: int
+    localdocs_sources: int
+    localdocs: Limits
 
     @property
     def models_dir(self) -> Path:
         """Where the GGUF files are."""
         return self.data_dir / "models"
+
+    @property
+    def localdocs_dir(self) -> Path:
+        """The collections: which there are, and their indexes."""
+        return self.data_dir / "localdocs"
 
     @property
     def cache_dir(self) -> Path:
@@ -47,6 +56,14 @@ class _WholeNumber(fields.Integer):
         if not re.fullmatch("0|[1-9][0-9]*", value):
             raise ValidationError("must be a whole number.")
         return super()._validated(value)
+
+
+class _Patterns(fields.String):
+    """Patterns as in .gitignore, with commas between them."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        patterns = super()._deserialize(value, *args, **kwargs).split(",")
+        return tuple(filter(None, map(str.strip, patterns)))
 
 
 class SettingsSchema(Schema):
@@ -66,9 +83,20 @@ class SettingsSchema(Schema):
     max_n = _WholeNumber(load_default=8, validate=between(1, 1000))
     max_body_bytes = _WholeNumber(load_default=2**20, validate=between(1000))
 
+    localdocs_sources = _WholeNumber(load_default=3, validate=between(0, 100))
+    localdocs_snippet_size = _WholeNumber(load_default=512, validate=between(64, 8192))
+    localdocs_max_file_bytes = _WholeNumber(load_default=50 * 2**20, validate=between(1))
+    localdocs_exclude = _Patterns(load_default=())
+
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Settings:
-        return Settings(**{**data, "data_dir": Path(data["data_dir"]).expanduser().absolute()})
+        limits = Limits(
+            snippet_size=data.pop("localdocs_snippet_size"),
+            file_size=data.pop("localdocs_max_file_bytes"),
+            exclude=data.pop("localdocs_exclude"),
+        )
+        data_dir = Path(data.pop("data_dir")).expanduser().absolute()
+        return Settings(**data, data_dir=data_dir, localdocs=limits)
 
 
 def read_settings(values: Mapping[str, str], default_data_dir: str) -> Settings:

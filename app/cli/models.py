@@ -1,4 +1,4 @@
-"""The operator's commands: ``flask --app wsgi models ...``."""
+"""``flask --app wsgi models ...``: the models folder."""
 
 import json
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
-from . import downloads
-from .default_model import download_default_model
-from .downloads import DownloadError
-from .inference.errors import ModelError, NoModel
-from .inference.library import ModelFile
-from .inference.model_cache import Facts
-from .service import service
+from .. import downloads
+from ..default_model import download_default_model
+from ..downloads import DownloadError
+from ..inference.errors import ModelError, NoModel
+from ..inference.library import ModelFile
+from ..inference.model_cache import Facts
+from ..service import service
 
 models_cli = AppGroup("models", help="The models folder.")
 

@@ -1,0 +1,177 @@
+"""``flask --app wsgi localdocs ...``: the collections of LocalDocs."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+from flask.cli import AppGroup
+
+from localdocs.collections import Collection, Contents, Source
+from localdocs.errors import CollectionBusy, LocalDocsError
+from localdocs.prompt import reference
+from localdocs.refreshing import refresh
+
+from ..service import service
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
+localdocs_cli = AppGroup("localdocs", help="Folders of your own that chats quote.")
+
+
+@localdocs_cli.command("create")
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+def create_command(name: str, folder: Path) -> None:
+    """Make a collection of the documents in a folder, and read them."""
+    with _errors():
+        _refresh(service().collections.create(name, folder))
+
+
+@localdocs_cli.command("list")
+def list_command() -> None:
+    """List all collections."""
+    with _errors():
+        collections = service().collections.all()
+        if not collections:
+            click.echo("There are none: flask --app wsgi localdocs create NAME FOLDER")
+        width = max((len(collection.name) for collection in collections), default=0)
+        for collection in collections:
+            state = "active" if collection.active else "inactive"
+            counts = _counts(service().collections.contents(collection.name))
+            click.echo(f"{collection.name:{width}}  {state:8}  {counts}, {collection.folder}")
+
+
+@localdocs_cli.command("show")
+@click.argument("name")
+def show_command(name: str) -> None:
+    """List the files of a collection."""
+    with _errors():
+        collection = service().collections.find(name)
+        contents = service().collections.contents(name)
+        state = "active" if collection.active else "inactive"
+        click.echo(f"{collection.name}, {state}, {collection.folder}\n{_counts(contents)}")
+        for file, known in sorted(contents.files.items() if contents else ()):
+            problem = known.problem
+            click.echo(f"  {file}  {problem or f'{known.snippets} snippets, {known.words} words'}")
+
+
+@localdocs_cli.command("activate")
+@click.argument("name")
+def activate_command(name: str) -> None:
+    """Let chats quote a collection."""
+    with _errors():
+        service().collections.activate(name, True)
+    click.echo(f"{name} is active.")
+
+
+@localdocs_cli.command("deactivate")
+@click.argument("name")
+def deactivate_command(name: str) -> None:
+    """Keep a collection, but out of chats."""
+    with _errors():
+        service().collections.activate(name, False)
+    click.echo(f"{name} is inactive.")
+
+
+@localdocs_cli.command("refresh")
+@click.argument("name", required=False)
+def refresh_command(name: str | None) -> None:
+    """Read what has changed in a collection's folder, or in those of all."""
+    with _errors():
+        collections = service().collections
+        for collection in [collections.find(name)] if name is not None else collections.all():
+            _refresh(collection)
+
+
+@localdocs_cli.command("remove")
+@click.argument("name")
+def remove_command(name: str) -> None:
+    """Forget a collection; the folder stays as it is."""
+    with _errors():
+        folder = service().collections.find(name).folder
+        service().collections.remove(name)
+    click.echo(f"{name} is removed; {folder} stays as it is.")
+
+
+@localdocs_cli.command("search")
+@click.argument("name")
+@click.argument("question", required=False)
+@click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per question.")
+@click.option(
+    "--questions", type=click.File(encoding="utf-8"), help="A file with one question per line."
+)
+def search_command(
+    name: str, question: str | None, limit: int, as_json: bool, questions: TextIO | None
+) -> None:
+    """Show what a collection says about a question, best first."""
+    lines = [question or "", *(questions or ())]
+    if (question is None) == (questions is None):
+        raise click.UsageError("Give either a QUESTION or --questions FILE.")
+    with _errors():
+        collection = service().collections.find(name)
+        for line in filter(None, map(str.strip, lines)):
+            found = service().collections.search([collection], line, limit)
+            if as_json:
+                references = [{**reference(s), "score": round(s.hit.score, 3)} for s in found]
+                click.echo(
+                    json.dumps({"question": line, "references": references}, ensure_ascii=False)
+                )
+                continue
+            if questions is not None:
+                click.echo(f"# {line}\n")
+            for source in found:
+                _show(source)
+            if not found:
+                click.echo("Nothing.")
+
+
+def _show(source: Source) -> None:
+    snippet = source.hit.snippet
+    place = f", page {snippet.page}" if snippet.page is not None else ""
+    if snippet.first_line is not None:
+        place += f", lines {snippet.first_line}-{snippet.last_line}"
+    note = "" if source.hit.relates else "  (too little in common for a chat)"
+    click.echo(f"{source.hit.file.name}{place}  score {source.hit.score:.2f}{note}")
+    click.echo("".join(f"    {line}\n" for line in snippet.text.splitlines()))
+
+
+def _refresh(collection: Collection) -> None:
+    service_ = service()
+    bar: ProgressBar[int]
+    with click.progressbar(length=1, label=f"Reading {collection.folder}") as bar:
+
+        def progress(done: int, all_: int) -> None:
+            bar.length = all_
+            bar.update(done - bar.pos)
+
+        arguments = (service_.collections, collection.name, service_.settings.localdocs, progress)
+        try:
+            contents = refresh(*arguments, wait=False)
+        except CollectionBusy as error:
+            click.echo(f"{error} Waiting for it.", err=True)
+            contents = refresh(*arguments)
+    click.echo(f"{collection.name}: {_counts(contents)}.")
+    for file, problem in sorted(contents.problems.items()):
+        click.echo(f"  {file}: {problem}")
+
+
+def _counts(contents: Contents | None) -> str:
+    if contents is None:
+        return "not read yet"
+    failed = len(contents.problems)
+    files = len(contents.files) - failed
+    return f"{files} files, {contents.snippets} snippets, {contents.words} words, {failed} failed"
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Shows the errors that a user can do something about as click does."""
+    try:
+        yield
+    except (LocalDocsError, OSError) as error:
+        raise click.ClickException(str(error)) from error

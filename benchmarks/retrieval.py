@@ -1,0 +1,185 @@
+"""How good and how fast LocalDocs' search is.
+
+    make bench-localdocs CRANFIELD=FOLDER
+
+FOLDER holds the Cranfield collection (cran.all.1400.xml, cran.qry.xml, cranqrel.trec.txt), which
+ir-datasets and others offer. Ranking is measured on its 1,400 abstracts, each of them one snippet,
+and with those cut as LocalDocs cuts; speed on snippets that are mixed from its sentences. Whether
+a question relates to a collection is measured with Cranfield's questions over Cranfield and over
+the documentation in Python's own modules, and with small talk.
+"""
+
+import argparse
+import ast
+import random
+import re
+import resource
+import statistics
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from localdocs.index import SnippetIndex, SourceFile
+from localdocs.ranking import search
+from localdocs.snippets import Document, Page, Snippet, snippets
+
+SIZES = (2_000, 20_000, 200_000)
+BATCH = 10_000  # snippets of a commit
+ROUNDS = 3
+SMALL_TALK = [
+    "Hello!",
+    "Who is Michael Jordan?",
+    "Write a poem about love.",
+    "Thanks, that helps a lot.",
+    "Tell me a joke about cats",
+    "What can you do?",
+    "How do I cook rice?",
+    "Translate bread to German",
+    "What is the capital of France?",
+    "Summarise the plot of Hamlet.",
+    "Good morning, how are you?",
+    "Which film won the Oscar in 1994?",
+    "Who wrote Faust?",
+    "What should I wear to a wedding?",
+    "Explain photosynthesis to a child.",
+    "Give me three names for a dog.",
+    "Is chocolate bad for teeth?",
+    "How many days has February?",
+    "Recommend a novel by Thomas Mann.",
+    "Why is the sky blue?",
+]
+
+Entry = tuple[SourceFile, list[Snippet]]
+
+
+class Cranfield:
+    """The documents, the questions, and for each question the documents that answer it."""
+
+    def __init__(self, folder: Path) -> None:
+        def inside(tag: str, text: str) -> list[str]:
+            return re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+
+        documents = inside("doc", (folder / "cran.all.1400.xml").read_text())
+        self.documents = [
+            ("".join(inside("docno", d)), "".join(inside("title", d)), "".join(inside("text", d)))
+            for d in documents
+        ]
+        self.questions = inside("title", (folder / "cran.qry.xml").read_text())
+        self.relevant: list[set[str]] = [set() for _ in self.questions]
+        for line in (folder / "cranqrel.trec.txt").read_text().splitlines():
+            question, _, document, grade = line.split()
+            if int(grade) > 0:
+                self.relevant[int(question) - 1].add(document)
+
+    def entries(self, *, cut: bool) -> Iterator[Entry]:
+        """The documents for an index, each one snippet or cut into several."""
+        for number, title, text in self.documents:
+            whole = [Snippet(text, "", None, None, None)]
+            pieces = list(snippets(Document((Page(text),)), 512)) if cut else whole
+            yield SourceFile(number, title, "", 0), pieces
+
+
+def python_entries() -> Iterator[Entry]:
+    """The documentation in the modules of Python's standard library."""
+    folder = Path(sysconfig.get_path("stdlib"))
+    for path in sorted([*folder.glob("*.py"), *folder.glob("[a-z]*/*.py")]):
+        if path.parent.name not in {"site-packages", "test"}:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+            found = [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, kinds)]
+            text = "\n\n".join(filter(None, found))
+            name = str(path.relative_to(folder))
+            yield SourceFile(name, "", "", 0), list(snippets(Document((Page(text),)), 512))
+
+
+def mixed_entries(cranfield: Cranfield, count: int) -> Iterator[Entry]:
+    """``count`` snippets of Cranfield's sentences, ten a file."""
+    chance = random.Random(1)
+    texts = [text for _, _, text in cranfield.documents]
+    sentences = [s for text in texts for s in re.split(r"(?<=\.)\s", text) if 20 < len(s) < 512]
+    for number in range(count // 10):
+        pieces = []
+        for _ in range(10):
+            text = chance.choice(sentences)
+            while len(longer := f"{text} {chance.choice(sentences)}") <= 512:
+                text = longer
+            pieces.append(Snippet(text, "", None, 1, 1))
+        yield SourceFile(f"{number}.txt", "", "", 0), pieces
+
+
+def ranking(cranfield: Cranfield, *, cut: bool) -> tuple[float, float]:
+    """nDCG@10 and the share of questions with an answer among the first three."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = SnippetIndex(Path(folder))
+        index.write([], cranfield.entries(cut=cut), "")
+        gains, hits = [], []
+        for question, relevant in zip(cranfield.questions, cranfield.relevant, strict=True):
+            names = dict.fromkeys(hit.file.name for hit in search([index.snapshot()], question, 60))
+            good = [name in relevant for name in list(names)[:10]]
+            ideal = sum(1 / np.log2(place + 2) for place in range(min(10, len(relevant))))
+            gain = sum(1 / np.log2(place + 2) for place, is_good in enumerate(good) if is_good)
+            gains.append(gain / ideal)
+            hits.append(any(good[:3]))
+    return float(np.mean(gains)), float(np.mean(hits))
+
+
+def relating(entries: Iterator[Entry], questions: list[str]) -> float:
+    """The share of the questions to which a collection relates."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = SnippetIndex(Path(folder))
+        index.write([], entries, "")
+        found = [search([index.snapshot()], question, 1) for question in questions]
+    return float(np.mean([any(hit.relates for hit in hits) for hits in found]))
+
+
+def speed(cranfield: Cranfield, count: int) -> str:
+    """A row of the table: MB/s of indexing, ms of a question, MiB of memory."""
+    entries = list(mixed_entries(cranfield, count))
+    size = sum(len(piece.text) for _, pieces in entries for piece in pieces)
+    with tempfile.TemporaryDirectory() as folder:
+        index = SnippetIndex(Path(folder))
+        start = time.perf_counter()
+        step = BATCH // 10
+        for first in range(0, len(entries), step):
+            index.write([], entries[first : first + step], "")
+        rate = size / (time.perf_counter() - start) / 1e6
+        times = []
+        for _ in range(ROUNDS):
+            for question in cranfield.questions:
+                begin = time.perf_counter()
+                search([index.snapshot()], question, 3)
+                times.append((time.perf_counter() - begin) * 1000)
+        median, tail = statistics.median(times), float(np.percentile(times, 95))
+        start = time.perf_counter()
+        search([SnippetIndex(Path(folder)).snapshot()], cranfield.questions[0], 3)
+        first_ms = (time.perf_counter() - start) * 1000
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    return f"| {count:,} | {rate:.2f} | {median:.1f} | {tail:.1f} | {first_ms:.0f} | {memory} |"
+
+
+def main(folder: Path) -> None:
+    """Prints the tables of docs/localdocs.md."""
+    cranfield = Cranfield(folder)
+    print("| | nDCG@10 | hit@3 |\n|---|---|---|")
+    for name, cut in (("whole abstracts", False), ("cut into snippets", True)):
+        ndcg, hit = ranking(cranfield, cut=cut)
+        print(f"| {name} | {ndcg:.3f} | {hit:.3f} |")
+    print("\n| questions | collection | with sources |\n|---|---|---|")
+    for questions, asked in (("Cranfield's", cranfield.questions), ("small talk", SMALL_TALK)):
+        share = relating(cranfield.entries(cut=True), asked)
+        print(f"| {questions} | Cranfield | {share:.1%} |")
+        print(f"| {questions} | Python's modules | {relating(python_entries(), asked):.1%} |")
+    print("\n| snippets | MB/s | median ms | 95th percentile ms | first ms | MiB |")
+    print("|---|---|---|---|---|---|")
+    for count in SIZES:
+        print(speed(cranfield, count), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    main(parser.parse_args().folder)

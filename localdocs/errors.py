@@ -1,0 +1,34 @@
+"""What can go wrong with collections and their files.
+
+LocalDocsError
+├── CollectionError   a collection that is not there, or cannot be made
+│   └── CollectionBusy  another process is writing it
+├── DamagedIndex      an index whose files cannot be used
+└── UnreadableFile    a file that gives no text
+"""
+
+from pathlib import Path
+
+
+class LocalDocsError(Exception):
+    """The base of all errors of this package. ``str(error)`` is a sentence for the user."""
+
+
+class CollectionError(LocalDocsError):
+    """A collection is not there or cannot be made. The text says why."""
+
+
+class CollectionBusy(CollectionError):
+    """Another process is writing the collection. The text says which one."""
+
+
+class DamagedIndex(LocalDocsError):
+    """The files of the index in ``folder`` cannot be used; it must be made anew."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"The index in {folder} is damaged: {reason}")
+        self.folder = folder
+
+
+class UnreadableFile(LocalDocsError):
+    """A file gives no text. The text says why."""

@@ -1,0 +1,238 @@
+"""The index of one collection, in Whoosh's files."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from whoosh import index as whoosh_index
+from whoosh.fields import STORED, Schema
+from whoosh.reading import SegmentReader
+
+from .analysis import terms
+from .errors import DamagedIndex
+from .lexicon import Lexicon
+from .postings import ArrayCodec, WeightedTerms
+from .snippets import Snippet
+
+# BM25F's part that is known when a snippet is written, for the length that counts as usual is
+# fixed and not the mean of the collection. Tuned on Cranfield (benchmarks/retrieval.py).
+_BODY_B, _BODY_LENGTH = 0.65, 80  # terms
+_HEADS_B, _HEADS_LENGTH, _HEADS_WEIGHT = 0.4, 12, 3.0
+
+_WRITER_MEGABYTES = 128
+# Small segments are merged when there are so many of them.
+_SMALL_SEGMENT, _SMALL_SEGMENTS = 2000, 8
+
+_SCHEMA = Schema(file=WeightedTerms(), stored=STORED, terms=WeightedTerms())
+
+Ids = NDArray[np.uint32]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file whose snippets are in the index.
+
+    ``name`` is its path below the folder, with ``/``; ``modified`` seconds since 1970.
+    """
+
+    name: str
+    title: str
+    author: str
+    modified: float
+
+
+class SnippetIndex:
+    """The snippets of a collection's files in ``folder``, which is made if it is not there.
+
+    Can be read while one process writes. Every method raises `DamagedIndex` when the files cannot
+    be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._snapshot: Snapshot | None = None
+        with _damage_noticed(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if whoosh_index.exists_in(folder):
+                self._index = whoosh_index.open_dir(folder)
+            else:
+                self._index = whoosh_index.create_in(folder, _SCHEMA)
+
+    def write(
+        self,
+        removed: Iterable[str],
+        added: Iterable[tuple[SourceFile, Iterable[Snippet]]],
+        manifest: str,
+    ) -> None:
+        """Removes the snippets of the files named ``removed``, then adds those of others.
+
+        ``manifest`` is a text that is kept with them. All of it can be found afterwards, or
+        nothing of it when it is broken off.
+        """
+        with _damage_noticed(self.folder):
+            writer = self._index.writer(limitmb=_WRITER_MEGABYTES, codec=ArrayCodec())
+            kept = self._manifest_path(writer.generation)
+            try:
+                for name in removed:
+                    writer.delete_by_term("file", name)
+                for file, pieces in added:
+                    _add(writer, file, pieces)
+                kept.write_text(manifest, encoding="utf-8")
+            except BaseException:
+                writer.cancel()
+                raise
+            writer.commit(mergetype=_merged)
+            for path in self.folder.glob("manifest-*"):
+                if path != kept:
+                    path.unlink()
+
+    def snapshot(self) -> "Snapshot":
+        """What was committed last."""
+        with _damage_noticed(self.folder):
+            generation = self._index.latest_generation()
+            if self._snapshot is None or self._snapshot.generation != generation:
+                self._snapshot = self._open()
+            return self._snapshot
+
+    def _open(self) -> "Snapshot":
+        lexicons = self._snapshot.lexicons if self._snapshot else {}
+        while True:
+            generation = self._index.latest_generation()
+            reader, path = self._index.reader(), self._manifest_path(generation)
+            try:
+                manifest = path.read_text(encoding="utf-8") if generation else ""
+            except FileNotFoundError:
+                if self._index.latest_generation() == generation:
+                    raise
+                continue  # a writer has committed in between
+            if self._index.latest_generation() == generation:
+                return Snapshot(self.folder, generation, reader, manifest, lexicons)
+
+    def _manifest_path(self, generation: int) -> Path:
+        return self.folder / f"manifest-{generation}"
+
+
+class Snapshot:
+    """The index after one commit. Not for several threads at once.
+
+    Its snippets are numbered up to ``size``, the ``deleted`` ones among them; ``count`` is how
+    many there are without those, ``manifest`` what `SnippetIndex.write` was given (at first
+    empty).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        generation: int,
+        reader: Any,
+        manifest: str,
+        lexicons: Mapping[str, Lexicon],
+    ) -> None:
+        self.generation = generation
+        self.manifest = manifest
+        self.count: int = reader.doc_count()
+        self.size: int = reader.doc_count_all()
+        self._folder = folder
+        self._reader = reader
+        self._segments = list(reader.leaf_readers()) if self.size else []
+        self.deleted: Ids = np.array(
+            [
+                offset + number
+                for segment, offset in self._segments
+                for number in segment.segment().deleted_docs()
+            ],
+            np.uint32,
+        )
+        known = {segment.segment().segment_id() for segment, _ in self._segments}
+        self.lexicons = {id_: lexicon for id_, lexicon in lexicons.items() if id_ in known}
+
+    def postings(self, term: str) -> list[tuple[Ids, Floats]]:
+        """In parts: the sorted numbers of the snippets with a term, and its frequency in each."""
+        data = _SCHEMA["terms"].to_bytes(term)
+        found = []
+        with _damage_noticed(self._folder):
+            for segment, offset in self._segments:
+                if ("terms", data) in segment:
+                    matcher = segment.postings("terms", data)
+                    found.append((matcher.ids + np.uint32(offset), matcher.weights))
+        return found
+
+    def stored(self, number: int) -> tuple[SourceFile, Snippet]:
+        """A snippet and its file."""
+        with _damage_noticed(self._folder):
+            file, snippet = json.loads(self._reader.stored_fields(number)["stored"])
+            return SourceFile(*file), Snippet(*snippet)
+
+    def related(self, term: str) -> set[str]:
+        """The terms here that are other forms of ``term``, or compounds with it."""
+        return {word for lexicon in self._lexicons() for word in lexicon.related(term)}
+
+    def parts(self, term: str) -> set[str]:
+        """The terms here with which the compound ``term`` begins or ends."""
+        return {word for lexicon in self._lexicons() for word in lexicon.parts(term)}
+
+    def _lexicons(self) -> Iterator[Lexicon]:
+        with _damage_noticed(self._folder):
+            for segment, _ in self._segments:
+                id_ = segment.segment().segment_id()
+                if id_ not in self.lexicons:
+                    words = map(_SCHEMA["terms"].from_bytes, segment.lexicon("terms"))
+                    self.lexicons[id_] = Lexicon(words)
+                yield self.lexicons[id_]
+
+
+@contextmanager
+def _damage_noticed(folder: Path) -> Iterator[None]:
+    """Turns whatever Whoosh raises over files that are no index into `DamagedIndex`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DamagedIndex(folder, str(error)) from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise DamagedIndex(folder, repr(error)) from error
+
+
+def _add(writer: Any, file: SourceFile, pieces: Iterable[Snippet]) -> None:
+    # A file is found by its name, its title and the headings above a snippet.
+    heads = terms(f"{file.name.replace('/', ' ')} {file.title}")
+    for piece in pieces:
+        writer.add_document(
+            file={file.name: 1.0},
+            stored=json.dumps([astuple(file), astuple(piece)]),
+            terms=_frequencies(terms(piece.text), heads + terms(piece.headings)),
+        )
+
+
+def _frequencies(body: list[str], heads: list[str]) -> dict[str, float]:
+    """The frequency of each term as BM25F counts it: by field, and less in a long one."""
+    body_norm = 1 - _BODY_B + _BODY_B * len(body) / _BODY_LENGTH
+    heads_norm = 1 - _HEADS_B + _HEADS_B * len(heads) / _HEADS_LENGTH
+    frequencies = {term: count / body_norm for term, count in Counter(body).items()}
+    for term, count in Counter(heads).items():
+        frequencies[term] = frequencies.get(term, 0) + _HEADS_WEIGHT * count / heads_norm
+    return frequencies
+
+
+def _merged(writer: Any, segments: list[Any]) -> list[Any]:
+    """Writes small segments, if they are many, and those of deleted snippets again.
+
+    Returns the others. Whoosh's own policy would write large ones again and again.
+    """
+    small = {s for s in segments if s.doc_count_all() < _SMALL_SEGMENT}
+    merged = {s for s in segments if 2 * s.deleted_count() > s.doc_count_all()}
+    if len(small) > _SMALL_SEGMENTS:
+        merged |= small
+    for segment in merged:
+        reader = SegmentReader(writer.storage, writer.schema, segment)
+        writer.add_reader(reader)
+        reader.close()
+    return [segment for segment in segments if segment not in merged]

@@ -1,0 +1,99 @@
+"""Reading files in a process of their own, which is killed when it takes too much.
+
+A crafted PDF can make its reader hang, or a docx fill the memory.
+"""
+
+import concurrent.futures
+import multiprocessing
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pebble import ProcessExpired, ProcessPool
+
+from .errors import UnreadableFile
+from .readers import read
+from .snippets import Snippet, snippets
+
+_CPU_SECONDS = 60
+# What takes no CPU, as a network folder that does not answer.
+_SECONDS = 600
+_MEMORY_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Text:
+    """What was read of a file: its snippets with their number of words, or a ``problem``."""
+
+    title: str = ""
+    author: str = ""
+    snippets: tuple[Snippet, ...] = ()
+    words: int = 0
+    problem: str | None = None
+
+
+class ReadingProcess:
+    """A process that reads files, to be used in a ``with`` block."""
+
+    def __enter__(self) -> "ReadingProcess":
+        self._pool = ProcessPool(
+            max_workers=1,
+            initializer=_limit_memory,
+            context=multiprocessing.get_context("spawn"),
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+    def read(self, paths: Iterable[Path], snippet_size: int) -> Iterator[Text]:
+        """The text of each file.
+
+        The process reads ahead while the last result is used.
+        """
+        futures = [
+            self._pool.schedule(_read, args=[path, snippet_size], timeout=_SECONDS)
+            for path in paths
+        ]
+        for future in futures:
+            yield _result(future)
+
+
+def _result(future: "concurrent.futures.Future[Text]") -> Text:
+    try:
+        return future.result()
+    except (ProcessExpired, MemoryError, concurrent.futures.TimeoutError):
+        return Text(
+            problem=f"reading it takes more than {_CPU_SECONDS} seconds or {_MEMORY_BYTES >> 30} "
+            "GiB of memory, or crashes its reader"
+        )
+
+
+def _read(path: Path, snippet_size: int) -> Text:
+    _limit_time()
+    try:
+        document = read(path)
+    except UnreadableFile as error:
+        return Text(problem=str(error))
+    pieces = tuple(snippets(document, snippet_size))
+    words = sum(len(piece.text.split()) for piece in pieces)
+    return Text(document.title, document.author, pieces, words)
+
+
+def _limit_memory() -> None:
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+
+
+def _limit_time() -> None:
+    """Lets the next file take its CPU time, however long others made it wait for a CPU."""
+    if sys.platform != "win32":
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        limit = int(used.ru_utime + used.ru_stime) + _CPU_SECONDS
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))

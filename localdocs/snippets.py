@@ -1,0 +1,90 @@
+"""Cutting what a reader gave into snippets that fit into a prompt."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from markdown_it import MarkdownIt
+from semantic_text_splitter import MarkdownSplitter, TextSplitter
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a document: its text, and its number if the format has pages."""
+
+    text: str
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a reader makes of a file.
+
+    ``markdown`` says that ``#`` begins a heading, ``lines`` that the text's lines are the
+    file's.
+    """
+
+    pages: tuple[Page, ...]
+    title: str = ""
+    author: str = ""
+    markdown: bool = False
+    lines: bool = True
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A piece of a document.
+
+    ``headings`` are those above it, outermost first. ``page``, ``first_line`` and
+    ``last_line`` count from 1, or are None in a format that has no such thing.
+    """
+
+    text: str
+    headings: str
+    page: int | None
+    first_line: int | None
+    last_line: int | None
+
+
+def snippets(document: Document, size: int) -> Iterator[Snippet]:
+    """Cuts ``document`` into snippets of at most ``size`` characters.
+
+    Cuts are at headings and paragraphs where possible, else between sentences, else
+    between words.
+    """
+    splitter = MarkdownSplitter(size) if document.markdown else TextSplitter(size)
+    for page in document.pages:
+        headings = _Headings(page.text) if document.markdown else None
+        position, line = 0, 1
+        for start, text in splitter.chunk_indices(page.text):
+            line += page.text.count("\n", position, start)
+            position = start
+            yield Snippet(
+                text=text,
+                headings=headings.above(line) if headings else "",
+                page=page.number,
+                first_line=line if document.lines else None,
+                last_line=line + text.count("\n") if document.lines else None,
+            )
+
+
+class _Headings:
+    """The headings of a Markdown text, to be asked for lines in ascending order."""
+
+    def __init__(self, text: str) -> None:
+        tokens = MarkdownIt().parse(text)
+        self._coming = [
+            (opening.map[0] + 1, int(opening.tag[1:]), inline.content)
+            for opening, inline in pairwise(tokens)
+            if opening.type == "heading_open" and opening.map is not None
+        ]
+        self._coming.reverse()
+        self._path: list[tuple[int, str]] = []
+
+    def above(self, line: int) -> str:
+        """The headings under which ``line`` is, outermost first."""
+        while self._coming and self._coming[-1][0] <= line:
+            _, level, title = self._coming.pop()
+            self._path = [(other, t) for other, t in self._path if other < level]
+            self._path.append((level, title))
+        return " > ".join(title for _, title in self._path)
