@@ -37,8 +37,8 @@ _STEMMERS = {
     "TAMIL": "tamil",
     "ARMENIAN": "armenian",
 }
-# Scripts whose readers leave accents out when they type.
-_FOLDED = {"LATIN", "GREEK"}
+# Scripts whose readers leave accents or vowels out when they type.
+_FOLDED = {"LATIN", "GREEK", "ARABIC", "HEBREW"}
 
 
 def terms(text: str) -> list[str]:
@@ -93,11 +93,11 @@ def _stops() -> Mapping[str, frozenset[str]]:
 @lru_cache(maxsize=1 << 16)
 def _stem(word: str) -> str:
     script = unicodedata.name(word[0], "").split(" ", 1)[0]
-    if script in _STEMMERS:
-        word = _stemmer(_STEMMERS[script]).stemWord(word)
     if script in _FOLDED and not word.isascii():
         letters = unicodedata.normalize("NFD", word)
         word = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    if script in _STEMMERS:
+        word = _stemmer(_STEMMERS[script]).stemWord(word)
     return word[:_LONGEST]
 
 

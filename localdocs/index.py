@@ -1,5 +1,6 @@
 """The index of one collection, in Whoosh's files."""
 
+import errno
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ from whoosh.reading import SegmentReader
 from .analysis import terms
 from .errors import DamagedIndex
 from .lexicon import Lexicon
-from .postings import ArrayCodec, WeightedTerms
+from .postings import ArrayCodec, WeightedTerms, postings
 from .snippets import Snippet
 
 # BM25F's part that is known when a snippet is written, for the length that counts as usual is
@@ -159,8 +160,7 @@ class Snapshot:
         found = []
         with _damage_noticed(self._folder):
             for segment, offset in self._segments:
-                if ("terms", data) in segment:
-                    matcher = segment.postings("terms", data)
+                if (matcher := postings(segment, "terms", data)) is not None:
                     found.append((matcher.ids + np.uint32(offset), matcher.weights))
         return found
 
@@ -193,11 +193,12 @@ def _damage_noticed(folder: Path) -> Iterator[None]:
     """Turns whatever Whoosh raises over files that are no index into `DamagedIndex`."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise DamagedIndex(folder, str(error)) from error
-    except (OSError, MemoryError):
+    except MemoryError:
         raise
     except Exception as error:
+        # Of the operating system's errors, those of a wrong name or place in a file.
+        if isinstance(error, OSError) and error.errno not in {errno.ENOENT, errno.EINVAL}:
+            raise
         raise DamagedIndex(folder, repr(error)) from error
 
 

@@ -55,6 +55,27 @@ class ArrayMatcher(ListMatcher):  # type: ignore[misc]
         self.ids = ids
         self.weights = weights
 
+    def id(self) -> int:
+        """The document at the matcher's place."""
+        return int(self.ids[self._i])
+
+    def weight(self) -> float:
+        """The weight at the matcher's place."""
+        return float(self.weights[self._i])
+
+    def value(self) -> bytes:
+        """Nothing: all is in the weights."""
+        return b""
+
+
+def postings(segment: Any, field: str, term: bytes) -> ArrayMatcher | None:
+    """All postings of a term in a segment, those of deleted documents among them; None if none."""
+    # The public `postings` goes through all of them in search of the deleted ones.
+    if (field, term) not in segment:
+        return None
+    matcher: ArrayMatcher = segment._terms.matcher(field, term, segment.schema[field].format)
+    return matcher
+
 
 class ArrayCodec(W3Codec):  # type: ignore[misc]
     """Whoosh's codec but for the postings."""

@@ -21,6 +21,7 @@ _RELATED_WEIGHT, _STOP_WEIGHT = 0.25, 0.1
 # A snippet relates to a question if it has more than half of its content, or a smaller share of
 # one that asks for more.
 _COVERAGE, _COVERAGE_OF_MANY, _MANY = 0.51, 0.3, 3
+_LEAST_SIZE = 1000
 # Of the snippets with all words of a quoted phrase, so many are read to see whether it is there.
 _PHRASE_CANDIDATES = 200
 
@@ -65,8 +66,9 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int) -> list[Hit
         weight = 1.0 if term in content else _STOP_WEIGHT
         scores[ids] += weight * idf * frequencies * (_K1 + 1) / (frequencies + _K1)
         if term in content:
-            # A word that is nowhere says no more than one that is in a single place.
-            asked.add(term, ids, idf if len(ids) else _idf(whole.size, 1))
+            # In a small collection a word does not say less for being in many of its snippets, and
+            # one that is nowhere says no more than one that is in a single place.
+            asked.add(term, ids, _idf(max(whole.size, _LEAST_SIZE), len(ids) or 1))
     scores[whole.deleted] = 0
     phrases = {n for phrase in quoted(question) for n in _with_phrase(whole, phrase, scores)}
     scores[list(phrases)] += scores.max(initial=0)
