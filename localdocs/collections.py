@@ -94,13 +94,13 @@ class Collections:
     """All collections, kept below ``folder``."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._indexes: dict[str, SnippetIndex] = {}
         self._searching = threading.Lock()
 
     def all(self) -> list[Collection]:
         """All collections, by name; those whose file is damaged are logged and left out."""
-        found = filter(None, map(_intact, self._folder.glob("*/collection.json")))
+        found = filter(None, map(_intact, self.folder.glob("*/collection.json")))
         return sorted(found, key=lambda collection: collection.name.casefold())
 
     def find(self, name: str) -> Collection:
@@ -209,7 +209,7 @@ class Collections:
 
     def _place(self, name: str) -> Path:
         readable = re.sub(r"[^\w-]+", "_", name)[:40]
-        return self._folder / f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return self.folder / f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     def _save(self, collection: Collection) -> None:
         path = self._place(collection.name) / "collection.json"

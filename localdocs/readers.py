@@ -48,14 +48,15 @@ def _markdown(path: Path) -> Document:
 def _html(path: Path) -> Document:
     soup = BeautifulSoup(path.read_bytes(), "lxml")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
-    author = soup.find("meta", attrs={"name": "author"})
+    meta = soup.find("meta", attrs={"name": "author"})
+    author = str(meta.get("content", "")) if meta else ""
     for element in soup(["head", "script", "style", "template"]):
         element.decompose()
     converter = MarkdownConverter(heading_style="atx", strip=["a", "img"], escape_misc=False)
     return Document(
         (Page(converter.convert_soup(soup)),),
         title,
-        str(author.get("content", "")) if author else "",
+        author,
         markdown=True,
         lines=False,
     )

@@ -16,10 +16,8 @@ from .errors import UnreadableFile
 from .readers import read
 from .snippets import Snippet, snippets
 
-_CPU_SECONDS = 60
 # What takes no CPU, as a network folder that does not answer.
 _SECONDS = 600
-_MEMORY_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,21 @@ class Text:
 
 
 class ReadingProcess:
-    """A process that reads files, to be used in a ``with`` block."""
+    """A process that reads files, to be used in a ``with`` block.
+
+    A file may take ``cpu_seconds``, and the process ``memory_bytes`` (not on Windows, where only
+    the time of ten minutes counts).
+    """
+
+    def __init__(self, cpu_seconds: int = 60, memory_bytes: int = 2 << 30) -> None:
+        self._cpu_seconds = cpu_seconds
+        self._memory_bytes = memory_bytes
 
     def __enter__(self) -> "ReadingProcess":
         self._pool = ProcessPool(
             max_workers=1,
             initializer=_limit_memory,
+            initargs=[self._memory_bytes],
             context=multiprocessing.get_context("spawn"),
         )
         return self
@@ -54,25 +61,26 @@ class ReadingProcess:
         The process reads ahead while the last result is used.
         """
         futures = [
-            self._pool.schedule(_read, args=[path, snippet_size], timeout=_SECONDS)
+            self._pool.schedule(
+                _read, args=[path, snippet_size, self._cpu_seconds], timeout=_SECONDS
+            )
             for path in paths
         ]
         for future in futures:
-            yield _result(future)
+            yield self._result(future)
+
+    def _result(self, future: "concurrent.futures.Future[Text]") -> Text:
+        try:
+            return future.result()
+        except (ProcessExpired, MemoryError, concurrent.futures.TimeoutError):
+            return Text(
+                problem=f"reading it takes more than {self._cpu_seconds} seconds or "
+                f"{self._memory_bytes >> 20} MiB of memory, or crashes its reader"
+            )
 
 
-def _result(future: "concurrent.futures.Future[Text]") -> Text:
-    try:
-        return future.result()
-    except (ProcessExpired, MemoryError, concurrent.futures.TimeoutError):
-        return Text(
-            problem=f"reading it takes more than {_CPU_SECONDS} seconds or {_MEMORY_BYTES >> 30} "
-            "GiB of memory, or crashes its reader"
-        )
-
-
-def _read(path: Path, snippet_size: int) -> Text:
-    _limit_time()
+def _read(path: Path, snippet_size: int, cpu_seconds: int) -> Text:
+    _limit_time(cpu_seconds)
     try:
         document = read(path)
     except UnreadableFile as error:
@@ -82,18 +90,18 @@ def _read(path: Path, snippet_size: int) -> Text:
     return Text(document.title, document.author, pieces, words)
 
 
-def _limit_memory() -> None:
+def _limit_memory(limit: int) -> None:
     if sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _limit_time() -> None:
-    """Lets the next file take its CPU time, however long others made it wait for a CPU."""
+def _limit_time(seconds: int) -> None:
+    """Lets the next file take so much CPU time, however long others keep it waiting for a CPU."""
     if sys.platform != "win32":
         import resource
 
         used = resource.getrusage(resource.RUSAGE_SELF)
-        limit = int(used.ru_utime + used.ru_stime) + _CPU_SECONDS
+        limit = int(used.ru_utime + used.ru_stime) + seconds
         resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))

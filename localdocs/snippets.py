@@ -7,6 +7,9 @@ from itertools import pairwise
 from markdown_it import MarkdownIt
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
+# Characters. The splitter's time grows with the square of a paragraph's length.
+_PORTION = 50_000
+
 
 @dataclass(frozen=True)
 class Page:
@@ -56,7 +59,7 @@ def snippets(document: Document, size: int) -> Iterator[Snippet]:
     for page in document.pages:
         headings = _Headings(page.text) if document.markdown else None
         position, line = 0, 1
-        for start, text in splitter.chunk_indices(page.text):
+        for start, text in _chunks(splitter, page.text):
             line += page.text.count("\n", position, start)
             position = start
             yield Snippet(
@@ -66,6 +69,19 @@ def snippets(document: Document, size: int) -> Iterator[Snippet]:
                 first_line=line if document.lines else None,
                 last_line=line + text.count("\n") if document.lines else None,
             )
+
+
+def _chunks(splitter: TextSplitter | MarkdownSplitter, text: str) -> Iterator[tuple[int, str]]:
+    """The snippets of ``text``, each with its place in it."""
+    start = 0
+    while start < len(text):
+        end = start + _PORTION
+        if end < len(text):
+            borders = (text.rfind(border, start, end) for border in ("\n\n", "\n", " "))
+            end = next((border for border in borders if border > start), end)
+        for place, piece in splitter.chunk_indices(text[start:end]):
+            yield start + place, piece
+        start = end
 
 
 class _Headings:

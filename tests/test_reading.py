@@ -1,0 +1,71 @@
+import sys
+import zipfile
+from pathlib import Path
+
+import docx
+import pytest
+
+from localdocs.reading import ReadingProcess
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+
+
+def write(folder: Path, name: str, content: str) -> Path:
+    path = folder / name
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def bomb(folder: Path) -> Path:
+    """A docx of 1 MB whose text is 1 GB."""
+    path, big = folder / "good.docx", folder / "bomb.docx"
+    document = docx.Document()
+    document.add_paragraph("HERE")
+    document.save(str(path))
+    with (
+        zipfile.ZipFile(path) as good,
+        zipfile.ZipFile(big, "w", zipfile.ZIP_DEFLATED) as bad,
+    ):
+        for entry in good.infolist():
+            data = good.read(entry)
+            if entry.filename != "word/document.xml":
+                bad.writestr(entry, data)
+                continue
+            before, after = data.split(b"HERE")
+            with bad.open(entry.filename, "w") as out:
+                out.write(before)
+                for _ in range(1000):
+                    out.write(b"x" * 1_000_000)
+                out.write(after)
+    return big
+
+
+def test_files_come_back_in_their_order_with_their_words(tmp_path: Path) -> None:
+    paths = [write(tmp_path, f"{i}.txt", f"text number {i}") for i in range(20)]
+    with ReadingProcess() as reading:
+        texts = list(reading.read(paths, 512))
+    assert [text.snippets[0].text for text in texts] == [f"text number {i}" for i in range(20)]
+    assert {text.words for text in texts} == {3}
+
+
+@posix_only
+def test_a_file_that_takes_too_much_memory_is_given_up(tmp_path: Path) -> None:
+    paths = [write(tmp_path, "a.txt", "before"), bomb(tmp_path), write(tmp_path, "b.txt", "after")]
+    with ReadingProcess(memory_bytes=1 << 30) as reading:
+        before, bad, after = reading.read(paths, 512)
+    assert (before.problem, after.problem) == (None, None)
+    assert bad.problem is not None
+    assert "damaged" in bad.problem or "1024 MiB of memory" in bad.problem
+
+
+@posix_only
+def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    # Its encoding is searched for, again and again.
+    slow = tmp_path / "slow.txt"
+    slow.write_bytes("Grüße an alle Väter. ".encode("latin-1") * 1_500_000)
+    paths = [write(tmp_path, "a.txt", "before"), slow, write(tmp_path, "b.txt", "after")]
+    with ReadingProcess(cpu_seconds=1) as reading:
+        before, bad, after = reading.read(paths, 64)
+    assert (before.problem, after.problem) == (None, None)
+    assert bad.problem is not None
+    assert "more than 1 seconds" in bad.problem

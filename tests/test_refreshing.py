@@ -1,0 +1,264 @@
+import gc
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localdocs import collections as collections_module
+from localdocs.collections import Collections
+from localdocs.errors import CollectionBusy, CollectionError
+from localdocs.refreshing import Limits, refresh
+
+from .server import ROOT
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.txt").write_text("apples and pears")
+    (folder / "b.md").write_text("# Fruit\n\nplums")
+    return folder
+
+
+@pytest.fixture
+def collections(tmp_path: Path, folder: Path) -> Collections:
+    collections = Collections(tmp_path / "localdocs")
+    collections.create("Fruit", folder)
+    return collections
+
+
+def read(collections: Collections, **limits: Any) -> int:
+    """How many files a refresh reads."""
+    done: list[tuple[int, int]] = []
+    contents = refresh(collections, "Fruit", Limits(**limits), lambda *n: done.append(n))
+    assert done == [(i + 1, len(done)) for i in range(len(done))]
+    assert collections.contents("Fruit") == contents
+    return len(done)
+
+
+def found(collections: Collections, question: str) -> list[str]:
+    sources = collections.search([collections.find("Fruit")], question, 10)
+    return [source.hit.file.name for source in sources]
+
+
+def test_a_new_collection_is_read(collections: Collections) -> None:
+    assert collections.contents("Fruit") is None
+    contents = refresh(collections, "Fruit", Limits())
+    assert (len(contents.files), contents.snippets, contents.words) == (2, 2, 6)
+    assert contents.problems == {}
+    assert found(collections, "plums") == ["b.md"]
+
+
+def test_what_has_not_changed_is_never_read_again(collections: Collections, folder: Path) -> None:
+    read(collections)
+    (folder / "c.txt").write_text("cherries")
+    assert read(collections) == 1
+    assert read(collections) == 0
+
+
+def test_what_has_changed_is_read_again(collections: Collections, folder: Path) -> None:
+    read(collections)
+    (folder / "a.txt").write_text("cherries")
+    assert read(collections) == 1
+    assert (found(collections, "apples"), found(collections, "cherries")) == ([], ["a.txt"])
+
+
+def test_a_file_that_was_moved_is_found_at_its_new_place(
+    collections: Collections, folder: Path
+) -> None:
+    read(collections)
+    (folder / "sub").mkdir()
+    (folder / "a.txt").rename(folder / "sub/x.txt")
+    read(collections)
+    assert found(collections, "apples") == ["sub/x.txt"]
+
+
+def test_a_file_that_is_gone_is_not_found(collections: Collections, folder: Path) -> None:
+    read(collections)
+    (folder / "a.txt").unlink()
+    contents = refresh(collections, "Fruit", Limits())
+    assert list(contents.files) == ["b.md"]
+    assert found(collections, "apples") == []
+
+
+def test_a_broken_file_never_stops_the_others(collections: Collections, folder: Path) -> None:
+    (folder / "0.pdf").write_bytes(b"rubbish")
+    (folder / "empty.txt").write_bytes(b"")
+    contents = refresh(collections, "Fruit", Limits())
+    assert contents.problems.keys() == {"0.pdf", "empty.txt"}
+    assert found(collections, "plums") == ["b.md"]
+    assert read(collections) == 0
+
+
+def test_a_broken_file_that_is_mended_is_read(collections: Collections, folder: Path) -> None:
+    (folder / "a.txt").write_bytes(b"")
+    read(collections)
+    (folder / "a.txt").write_text("cherries")
+    read(collections)
+    assert found(collections, "cherries") == ["a.txt"]
+
+
+def test_a_file_that_breaks_leaves_the_answers(collections: Collections, folder: Path) -> None:
+    read(collections)
+    (folder / "a.txt").write_bytes(b"")
+    assert refresh(collections, "Fruit", Limits()).problems == {"a.txt": "there is no text in it"}
+    assert found(collections, "apples") == []
+
+
+def test_a_large_file_is_not_read_until_the_limit_allows_it(
+    collections: Collections, folder: Path
+) -> None:
+    (folder / "large.txt").write_text("cherries " * 100)
+    contents = refresh(collections, "Fruit", Limits(file_size=100))
+    assert contents.problems == {"large.txt": "it is larger than 100 bytes"}
+    assert read(collections, file_size=100) == 0
+    assert read(collections) == 1
+    assert found(collections, "cherries")
+    refresh(collections, "Fruit", Limits(file_size=100))
+    assert found(collections, "cherries") == []
+
+
+def test_what_is_excluded_leaves_the_answers(collections: Collections) -> None:
+    read(collections)
+    refresh(collections, "Fruit", Limits(exclude=("*.txt",)))
+    assert (found(collections, "apples"), found(collections, "plums")) == ([], ["b.md"])
+
+
+def test_another_snippet_size_reads_all_again(collections: Collections, folder: Path) -> None:
+    (folder / "long.txt").write_text("Cherries are red. " * 50)
+    before = refresh(collections, "Fruit", Limits())
+    assert read(collections, snippet_size=100) == 3
+    after = collections.contents("Fruit")
+    assert after is not None
+    assert after.files["long.txt"].snippets > 2 * before.files["long.txt"].snippets
+
+
+def test_an_index_of_an_older_form_is_made_anew(
+    collections: Collections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(collections)
+    monkeypatch.setattr(collections_module, "_FORMAT", 999)
+    assert collections.contents("Fruit") is None
+    assert read(collections) == 2
+
+
+def test_a_damaged_index_is_made_anew(
+    collections: Collections, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    read(collections)
+    for path in tmp_path.glob("localdocs/*/index-*/manifest-*"):
+        path.write_text("{")
+    fresh = Collections(tmp_path / "localdocs")
+    refresh(fresh, "Fruit", Limits())
+    assert "damaged" in caplog.text
+    assert found(fresh, "plums") == ["b.md"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_index_that_fails_in_a_search_is_made_anew_by_the_next_refresh(
+    collections: Collections, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    read(collections)
+    for path in tmp_path.glob("localdocs/*/index-*/*.seg"):
+        path.write_bytes(b"\7" * path.stat().st_size)
+    fresh = Collections(tmp_path / "localdocs")
+    assert found(fresh, "plums") == []
+    assert "Refresh 'Fruit' to make it anew" in caplog.text
+    refresh(fresh, "Fruit", Limits())
+    assert found(fresh, "plums") == ["b.md"]
+    caplog.clear()  # its records hold the error, and that the file
+    gc.collect()  # Whoosh leaves it open when it fails
+
+
+def test_an_index_that_lost_snippets_is_made_anew(
+    collections: Collections, caplog: pytest.LogCaptureFixture
+) -> None:
+    contents = refresh(collections, "Fruit", Limits())
+    index = collections.index("Fruit")
+    index.write(["a.txt"], [], index.snapshot().manifest)
+    assert refresh(collections, "Fruit", Limits()) == contents
+    assert "1 snippets instead of 2" in caplog.text
+    assert found(collections, "apples") == ["a.txt"]
+
+
+def test_a_folder_that_is_not_there_loses_nothing(collections: Collections, folder: Path) -> None:
+    read(collections)
+    folder.rename(folder.with_name("unmounted"))
+    with pytest.raises(CollectionError, match="is not there; what was read stays"):
+        refresh(collections, "Fruit", Limits())
+    assert found(collections, "apples") == ["a.txt"]
+
+
+def test_what_is_ready_can_be_asked_before_the_rest(collections: Collections, folder: Path) -> None:
+    for i in range(1200):
+        (folder / f"f{i}.txt").write_text(f"cherries {i}")
+    ready: list[int] = []
+
+    def progress(done: int, all_: int) -> None:
+        if done == all_:
+            ready.append(len(Collections(folder.parent / "localdocs").contents("Fruit").files))
+
+    refresh(collections, "Fruit", Limits(), progress)
+    assert 500 <= ready[0] < 1202
+
+
+def test_who_does_not_wait_is_told_who_is_at_work(collections: Collections) -> None:
+    with (
+        collections.locked("Fruit", wait=True),
+        pytest.raises(CollectionBusy, match=f"Process {os.getpid()} is just reading 'Fruit'"),
+    ):
+        refresh(Collections(collections.folder), "Fruit", Limits(), wait=False)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from localdocs.collections import Collections
+from localdocs.refreshing import Limits, refresh
+if __name__ == "__main__":
+    refresh(Collections(Path(sys.argv[1])), "Fruit", Limits(), lambda *n: print(*n, flush=True))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
+def test_a_kill_at_any_moment_loses_no_file(collections: Collections, folder: Path) -> None:
+    for i in range(1500):
+        (folder / f"f{i}.txt").write_text(f"cherries {i}")
+    ready = 0
+    for lines in (10, 505, 700):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(collections.folder)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        for _ in range(lines):
+            process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        contents = collections.contents("Fruit")
+        count = len(contents.files) if contents else 0
+        assert count >= ready
+        ready = count
+    assert ready >= 500
+    assert len(refresh(collections, "Fruit", Limits()).files) == 1502
+    assert found(collections, "1499") == ["f1499.txt"]
+
+
+def test_odd_names_are_read(collections: Collections, folder: Path) -> None:
+    names = ["ü 日本.txt", "a'b\"c.txt", "x" * 200 + ".txt", "[b].txt"]
+    if sys.platform != "win32":
+        names += ["line\nbreak.txt", "caf\udce9.txt"]
+    for name in names:
+        (folder / name).write_text("cherries")
+    read(collections)
+    assert set(found(collections, "cherries")) == set(names)
+    for name in names:
+        (folder / name).unlink()
+    read(collections)
+    assert found(collections, "cherries") == []
