@@ -4,12 +4,15 @@ The server starts it (`WatchingProcess`). It ends when its standard input does, 
 the server, however that ends.
 """
 
+import _thread
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -32,7 +35,10 @@ _CHANGES = {"created", "modified", "moved", "deleted", "closed"}  # not: opened
 
 
 class WatchingProcess:
-    """Another process that watches the collections below ``folder``."""
+    """Another process that watches the collections below ``folder``.
+
+    It ends with `close`, with a ``with`` block or with this process.
+    """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         flags = 0
@@ -48,6 +54,17 @@ class WatchingProcess:
             creationflags=flags,
             start_new_session=True,  # Ctrl-C is for the server
         )
+        self.pid = self._process.pid
+
+    def __enter__(self) -> "WatchingProcess":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends it. What it is just reading is read again next time."""
+        self._process.communicate()
 
 
 class _Watched(FileSystemEventHandler):
@@ -138,7 +155,12 @@ class _Watching:
 
 def _end_with_the_server() -> None:
     sys.stdin.buffer.read()
-    os._exit(0)
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:
+        os.kill(os.getpid(), signal.SIGINT)  # wakes the main thread whatever it waits for
+    time.sleep(_PATIENCE)
+    os._exit(0)  # a single call takes longer; nothing that is committed is lost
 
 
 def _main(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None:
@@ -149,7 +171,7 @@ def _main(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None
     limits = Limits(int(snippet_size), int(file_size), exclude)
     Path(folder).mkdir(parents=True, exist_ok=True)
     # Of several servers with the same collections, one watches.
-    with FileLock(Path(folder) / "watching.lock"):
+    with suppress(KeyboardInterrupt), FileLock(Path(folder) / "watching.lock"):
         _Watching(Collections(Path(folder)), limits).run()
 
 

@@ -1,4 +1,3 @@
-import gc
 import os
 import signal
 import subprocess
@@ -129,8 +128,6 @@ def test_a_kill_loses_nothing_that_was_committed(tmp_path: Path) -> None:
         written += last
 
 
-# Whoosh leaves the file open when it fails.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("suffix", "damage"),
     [
@@ -149,4 +146,3 @@ def test_damage_is_noticed(tmp_path: Path, suffix: str, damage: str) -> None:
         path.write_bytes(changed[damage])
     with pytest.raises(DamagedIndex, match=tmp_path.name):
         search([SnippetIndex(tmp_path).snapshot()], "apples", 3)
-    gc.collect()
