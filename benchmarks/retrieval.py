@@ -11,6 +11,7 @@ the documentation in Python's own modules, and with small talk.
 
 import argparse
 import ast
+import itertools
 import random
 import re
 import resource
@@ -138,15 +139,16 @@ def relating(entries: Iterator[Entry], questions: list[str]) -> float:
 
 def speed(cranfield: Cranfield, count: int) -> str:
     """A row of the table: MB/s of indexing, ms of a question, MiB of memory."""
-    entries = list(mixed_entries(cranfield, count))
-    size = sum(len(piece.text) for _, pieces in entries for piece in pieces)
+    entries = mixed_entries(cranfield, count)
+    size, seconds = 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
         index = SnippetIndex(Path(folder))
-        start = time.perf_counter()
-        step = BATCH // 10
-        for first in range(0, len(entries), step):
-            index.write([], entries[first : first + step], "")
-        rate = size / (time.perf_counter() - start) / 1e6
+        while batch := list(itertools.islice(entries, BATCH // 10)):
+            start = time.perf_counter()
+            index.write([], batch, "")
+            seconds += time.perf_counter() - start
+            size += sum(len(piece.text) for _, pieces in batch for piece in pieces)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
         times = []
         for _ in range(ROUNDS):
             for question in cranfield.questions:
@@ -157,7 +159,7 @@ def speed(cranfield: Cranfield, count: int) -> str:
         start = time.perf_counter()
         search([SnippetIndex(Path(folder)).snapshot()], cranfield.questions[0], 3)
         first_ms = (time.perf_counter() - start) * 1000
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    rate = size / seconds / 1e6
     return f"| {count:,} | {rate:.2f} | {median:.1f} | {tail:.1f} | {first_ms:.0f} | {memory} |"
 
 

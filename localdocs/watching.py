@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -156,22 +155,23 @@ class _Watching:
 def _end_with_the_server() -> None:
     sys.stdin.buffer.read()
     if sys.platform == "win32":
-        _thread.interrupt_main()
+        _thread.interrupt_main(signal.SIGTERM)
     else:
-        os.kill(os.getpid(), signal.SIGINT)  # wakes the main thread whatever it waits for
+        os.kill(os.getpid(), signal.SIGTERM)  # wakes the main thread whatever it waits for
     time.sleep(_PATIENCE)
     os._exit(0)  # a single call takes longer; nothing that is committed is lost
 
 
 def _main(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     if sys.platform != "win32":
         os.nice(19)
     limits = Limits(int(snippet_size), int(file_size), exclude)
     Path(folder).mkdir(parents=True, exist_ok=True)
     # Of several servers with the same collections, one watches.
-    with suppress(KeyboardInterrupt), FileLock(Path(folder) / "watching.lock"):
+    with FileLock(Path(folder) / "watching.lock"):
         _Watching(Collections(Path(folder)), limits).run()
 
 

@@ -3,13 +3,18 @@
 import contextlib
 import io
 import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from app.schemas.settings import SettingsSchema
+from localdocs.collections import Collections
 
 from .conftest import DEFAULT_MODEL
 from .server import ROOT, Server
@@ -19,14 +24,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def code(language: str, containing: str) -> str:
     """The README's code block in ``language`` that contains a text."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    [block] = [block for block in blocks if containing in block]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    [block] = [text for name, text in blocks if name == language and containing in text]
     return block
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs the program curl")
 def test_gpt4alls_curl_call_is_answered(server: Server) -> None:
-    command = code("", "curl").replace("http://localhost:4891", server.url)
+    command = code("", "curl -X POST").replace("http://localhost:4891", server.url)
     run = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     answer = json.loads(run.stdout)
     assert answer["model"] == DEFAULT_MODEL
@@ -46,10 +51,35 @@ def test_gpt4alls_powershell_call_is_answered(server: Server) -> None:
 
 
 def test_the_openai_snippet_streams(server: Server) -> None:
-    snippet = code("python", "OpenAI").replace("http://127.0.0.1:4891", server.url)
+    snippet = code("python", "stream=True").replace("http://127.0.0.1:4891", server.url)
     with contextlib.redirect_stdout(io.StringIO()) as output:
         exec(snippet, {})
     assert len(output.getvalue()) > 10
+
+
+def test_localdocs_commands_and_snippet_work(server: Server, data_dir: Path) -> None:
+    flask = f"{shlex.quote(sys.executable)} -m flask "
+    output = ""
+    for command in code("", "localdocs create").replace(".venv/bin/flask ", flask).splitlines():
+        run = subprocess.run(
+            command,
+            shell=True,
+            cwd=ROOT,
+            env={**os.environ, "GPT4ALL_DATA_DIR": str(data_dir)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        output += run.stdout
+    assert "Manual: 3 files" in output
+    assert "models.md, lines" in output
+    snippet = code("python", "references").replace("http://127.0.0.1:4891", server.url)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(snippet, {})
+    finally:
+        Collections(data_dir / "localdocs").remove("Manual")
+    assert "models.md lines" in printed.getvalue()
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
