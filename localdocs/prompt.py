@@ -14,6 +14,7 @@ _log = logging.getLogger(__name__)
 
 # What a second source must score, as a share of the first one's.
 _LEAST_SHARE = 0.4
+_LONGEST_FOLLOW_UP = 200  # characters
 
 
 def sources(
@@ -75,7 +76,7 @@ def with_sources(
 def _question(messages: Sequence[Mapping[str, str]]) -> str:
     """The last message of the user, after the one before if it makes no sense alone."""
     asked = [message["content"] for message in messages if message["role"] == "user"]
-    if len(asked) > 1 and _words(asked[-1]) <= 1:
+    if len(asked) > 1 and len(asked[-1]) < _LONGEST_FOLLOW_UP and _words(asked[-1]) <= 1:
         return f"{asked[-2]}\n{asked[-1]}"
     return asked[-1] if asked else ""
 

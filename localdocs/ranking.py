@@ -22,8 +22,12 @@ _RELATED_WEIGHT, _STOP_WEIGHT = 0.25, 0.1
 # one that asks for more.
 _COVERAGE, _COVERAGE_OF_MANY, _MANY = 0.51, 0.3, 3
 _LEAST_SIZE = 1000
-# Of the snippets with all words of a quoted phrase, so many are read to see whether it is there.
-_PHRASE_CANDIDATES = 200
+# Characters. Of a longer question, which is a pasted text with a question before or after it, the
+# beginning and the end count.
+_LONGEST_QUESTION = 2000
+# So many quoted phrases count, and of the snippets with all words of one, so many are read to see
+# whether it is there.
+_PHRASES, _PHRASE_CANDIDATES = 8, 200
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,9 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int) -> list[Hit
     Those with a phrase of the question that stands in quotation marks go first. How rare a term
     is counts over all indexes together. Raises `DamagedIndex`.
     """
+    if len(question) > _LONGEST_QUESTION:
+        half = _LONGEST_QUESTION // 2
+        question = f"{question[:half]}\n{question[-half:]}"
     whole = _Whole(snapshots)
     scores = np.zeros(whole.size, np.float32)
     content = content_terms(question)
@@ -70,7 +77,8 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int) -> list[Hit
             # one that is nowhere says no more than one that is in a single place.
             asked.add(term, ids, _idf(max(whole.size, _LEAST_SIZE), len(ids) or 1))
     scores[whole.deleted] = 0
-    phrases = {n for phrase in quoted(question) for n in _with_phrase(whole, phrase, scores)}
+    asked_for = quoted(question)[:_PHRASES]
+    phrases = {n for phrase in asked_for for n in _with_phrase(whole, phrase, scores)}
     scores[list(phrases)] += scores.max(initial=0)
     return [
         Hit(

@@ -3,6 +3,7 @@
 They are called in a process of their own (`reading`).
 """
 
+import warnings
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -11,7 +12,7 @@ from pathlib import Path
 import charset_normalizer
 import docx
 import pypdfium2
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 from docx.opc.exceptions import PackageNotFoundError
 from docx.table import Table
 from docx.text.paragraph import Paragraph
@@ -46,7 +47,9 @@ def _markdown(path: Path) -> Document:
 
 
 def _html(path: Path) -> Document:
-    soup = BeautifulSoup(path.read_bytes(), "lxml")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML is read as HTML too
+        soup = BeautifulSoup(path.read_bytes(), "lxml")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     meta = soup.find("meta", attrs={"name": "author"})
     author = str(meta.get("content", "")) if meta else ""

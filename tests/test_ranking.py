@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,6 +161,27 @@ def test_nothing_is_found_in_an_empty_index(index: SnippetIndex) -> None:
 def test_any_text_can_be_a_question(index: SnippetIndex, question: str) -> None:
     fill(index, a="some text")
     assert found(index, question) == []
+
+
+def test_beginning_and_end_of_a_long_question_count(index: SnippetIndex) -> None:
+    fill(index, first="apples", last="pears", middle="plums")
+    filler = "filler " * 200
+    assert found(index, f"apples {filler} plums {filler} pears") == ["first", "last"]
+
+
+def test_a_very_long_question_takes_no_longer_than_a_long_one(index: SnippetIndex) -> None:
+    fill(index, **{f"f{i}": [f"word{j} of {i}" for j in range(i, i + 20)] for i in range(50)})
+
+    def seconds(count: int) -> float:
+        question = '"' + '" "'.join(f"word{i} of" for i in range(count)) + '"'
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            found(index, question)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    assert seconds(20_000) < 5 * seconds(300)
 
 
 def test_several_indexes_are_ranked_together(tmp_path: Path) -> None:
