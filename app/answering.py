@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import repeat
 
 from flask import Response, jsonify, request
 
@@ -11,7 +12,7 @@ from localdocs.prompt import reference, sources, with_sources
 from .errors import InvalidRequest
 from .event_stream import event_stream
 from .inference.errors import Cancelled, ContextLengthExceeded, PromptError
-from .inference.generation import AnswerOptions, Delta, answers
+from .inference.generation import AnswerOptions, Delta, answers, best_answers
 from .inference.model import Model
 from .replies import Reply
 from .schemas import ChatRequest, CompletionRequest
@@ -33,15 +34,28 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
     with ExitStack() as turn:
         model = turn.enter_context(service().worker.model(file, check))
         options = asked.options(model.file.settings)
+        _check_bias(options, model)
         prompts, used = _prompts(asked, model, found, options)
         references = [reference(source) for source in used]
-        reply = reply_type(model.file.name, sum(map(len, prompts)), references)
-        deltas = _deltas(model, prompts, _echoes(asked, model), options, check)
+        reply = reply_type(
+            model.file.name, sum(map(len, prompts)), references, asked.top_logprobs is not None
+        )
+        deltas = _deltas(model, prompts, asked, options, check)
         if not asked.stream:
             return jsonify(reply.whole(deltas))
         count = len(prompts) * options.n
         events = event_stream(reply.chunks(deltas, count, asked.include_usage))
         return _stream(events, turn.pop_all())
+
+
+def _check_bias(options: AnswerOptions, model: Model) -> None:
+    for token, _ in options.sampling.logit_bias:
+        if token >= model.vocabulary.size:
+            raise InvalidRequest(
+                f"logit_bias: {token} is no token of this model, whose ids are 0 to "
+                f"{model.vocabulary.size - 1}.",
+                "logit_bias",
+            )
 
 
 def _sources(asked: CompletionRequest | ChatRequest) -> list[Source]:
@@ -94,13 +108,11 @@ def _chat_prompt(
     return model.chat_prompt(asked.messages), []
 
 
-def _echoes(asked: CompletionRequest | ChatRequest, model: Model) -> list[str]:
+def _echoes(asked: CompletionRequest | ChatRequest, model: Model) -> Iterator[str | None]:
     """What the answers to each prompt begin with: its text with ``echo``, else nothing."""
-    if isinstance(asked, ChatRequest):
-        return [""]
-    if not asked.echo:
-        return [""] * len(asked.prompt)
-    return [p if isinstance(p, str) else model.vocabulary.text(p) for p in asked.prompt]
+    if isinstance(asked, ChatRequest) or not asked.echo:
+        return repeat(None)
+    return (p if isinstance(p, str) else model.vocabulary.text(p) for p in asked.prompt)
 
 
 def _stream(events: Iterator[str], turn: ExitStack) -> Response:
@@ -121,16 +133,18 @@ def _stream(events: Iterator[str], turn: ExitStack) -> Response:
 def _deltas(
     model: Model,
     prompts: list[list[int]],
-    echoes: list[str],
+    asked: CompletionRequest | ChatRequest,
     options: AnswerOptions,
     check: Callable[[], None],
 ) -> Iterator[Delta]:
     """The deltas of all prompts' answers; the answers are numbered through."""
-    for i, (prompt, echo) in enumerate(zip(prompts, echoes, strict=True)):
-        first = i * options.n
-        for index in range(first, first + options.n):
-            yield Delta(index, echo)
-        yield from answers(model, prompt, options, check, first)
+    for i, (prompt, echo) in enumerate(zip(prompts, _echoes(asked, model), strict=False)):
+        if asked.best_of > options.n:
+            yield from best_answers(
+                model, prompt, options, check, i * options.n, echo, asked.best_of
+            )
+        else:
+            yield from answers(model, prompt, options, check, i * options.n, echo)
 
 
 def _client_check() -> Callable[[], None]:

@@ -6,11 +6,13 @@ A reply makes the same deltas into one object or into the chunks of a stream.
 import time
 import uuid
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .inference.generation import Delta, FinishReason
+from .inference.log_probabilities import LogProbability, TokenLogProbability
 
 Object = dict[str, Any]
 
@@ -21,20 +23,25 @@ class Answer:
 
     text: str = ""
     finish_reason: FinishReason | None = None
+    logprobs: list[TokenLogProbability] = field(default_factory=list)
 
 
 class Reply(ABC):
     """One response; the subclasses say how their endpoint shapes a choice.
 
-    ``references`` are GPT4All's objects, for the sources of a chat's answers.
+    ``references`` are GPT4All's objects, for the sources of a chat's answers; ``logprobs`` says
+    whether log-probabilities are shown.
     """
 
     id_prefix: str
     whole_object: str
     chunk_object: str
 
-    def __init__(self, model: str, prompt_tokens: int, references: Sequence[Object] = ()) -> None:
+    def __init__(
+        self, model: str, prompt_tokens: int, references: Sequence[Object], logprobs: bool
+    ) -> None:
         self._references = list(references) or None
+        self._with_logprobs = logprobs
         self._head = {
             "id": f"{self.id_prefix}-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -49,6 +56,7 @@ class Reply(ABC):
         for delta in self._counted(deltas):
             answer = answers.setdefault(delta.index, Answer())
             answer.text += delta.text
+            answer.logprobs += delta.logprobs
             answer.finish_reason = delta.finish_reason
         choices = [self._choice(index, answer) for index, answer in answers.items()]
         head = {**self._head, "object": self.whole_object}
@@ -63,8 +71,8 @@ class Reply(ABC):
             for choice in self._opening(index):
                 yield {**head, "choices": [choice]}
         for delta in self._counted(deltas):
-            if delta.text:
-                yield {**head, "choices": [self._piece(delta.index, delta.text)]}
+            if delta.text or (delta.logprobs and self._with_logprobs):
+                yield {**head, "choices": [self._piece(delta)]}
             if delta.finish_reason:
                 yield {**head, "choices": [self._ending(delta.index, delta.finish_reason)]}
         if include_usage:
@@ -91,7 +99,7 @@ class Reply(ABC):
         """What a stream sends of an answer before its text."""
 
     @abstractmethod
-    def _piece(self, index: int, text: str) -> Object:
+    def _piece(self, delta: Delta) -> Object:
         """A piece of an answer's text."""
 
     @abstractmethod
@@ -105,21 +113,48 @@ class CompletionReply(Reply):
     id_prefix = "cmpl"
     whole_object = chunk_object = "text_completion"
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._offsets: Counter[int] = Counter()  # characters of each answer
+
     def _choice(self, index: int, answer: Answer) -> Object:
-        return _text_choice(index, answer.text, answer.finish_reason)
+        logprobs = self._logprobs(index, answer.logprobs)
+        return _text_choice(index, answer.text, answer.finish_reason, logprobs)
 
     def _opening(self, index: int) -> list[Object]:
         return []
 
-    def _piece(self, index: int, text: str) -> Object:
-        return _text_choice(index, text, None)
+    def _piece(self, delta: Delta) -> Object:
+        logprobs = self._logprobs(delta.index, delta.logprobs)
+        return _text_choice(delta.index, delta.text, None, logprobs)
 
     def _ending(self, index: int, reason: FinishReason) -> Object:
-        return _text_choice(index, "", reason)
+        return _text_choice(index, "", reason, None)
+
+    def _logprobs(self, index: int, found: Sequence[TokenLogProbability]) -> Object | None:
+        """The lists of OpenAI's completions; ``text_offset`` counts characters of the text."""
+        if not self._with_logprobs:
+            return None
+        offsets = []
+        for token in found:
+            offsets.append(self._offsets[index])
+            self._offsets[index] += len(token.text)
+        return {
+            "tokens": [token.text for token in found],
+            "token_logprobs": [token.value for token in found],
+            "top_logprobs": [
+                # Of two that look alike, the more likely one.
+                None if token.top is None else {p.text: p.value for p in reversed(token.top)}
+                for token in found
+            ],
+            "text_offset": offsets,
+        }
 
 
-def _text_choice(index: int, text: str, reason: FinishReason | None) -> Object:
-    return {"text": text, "index": index, "logprobs": None, "finish_reason": reason}
+def _text_choice(
+    index: int, text: str, reason: FinishReason | None, logprobs: Object | None
+) -> Object:
+    return {"text": text, "index": index, "logprobs": logprobs, "finish_reason": reason}
 
 
 class ChatReply(Reply):
@@ -134,19 +169,33 @@ class ChatReply(Reply):
             "index": index,
             "message": {"role": "assistant", "content": answer.text},
             "finish_reason": answer.finish_reason,
-            "logprobs": None,
+            "logprobs": self._logprobs(answer.logprobs),
             "references": self._references,
         }
 
     def _opening(self, index: int) -> list[Object]:
         return [_chat_chunk(index, {"role": "assistant", "content": ""})]
 
-    def _piece(self, index: int, text: str) -> Object:
-        return _chat_chunk(index, {"content": text})
+    def _piece(self, delta: Delta) -> Object:
+        logprobs = self._logprobs(delta.logprobs)
+        return {**_chat_chunk(delta.index, {"content": delta.text}), "logprobs": logprobs}
 
     def _ending(self, index: int, reason: FinishReason) -> Object:
         ending = {"finish_reason": reason, "references": self._references}
         return {**_chat_chunk(index, {}), **ending}
+
+    def _logprobs(self, found: Sequence[TokenLogProbability]) -> Object | None:
+        if not self._with_logprobs:
+            return None
+        content = [
+            {**_token(token), "top_logprobs": [_token(other) for other in token.top or ()]}
+            for token in found
+        ]
+        return {"content": content, "refusal": None}
+
+
+def _token(token: TokenLogProbability | LogProbability) -> Object:
+    return {"token": token.text, "logprob": token.value, "bytes": list(token.data)}
 
 
 def _chat_chunk(index: int, delta: Object) -> Object:

@@ -52,19 +52,25 @@ BOTH = pytest.mark.parametrize("ask", [completion, chat])
         ("stop", ["a", 5], 'must be a string or a list of strings, not ["a", 5].'),
         ("stop", "", "each string must have 1 to 1000 characters."),
         ("stop", ["a"] * 33, "may hold at most 32 strings, not 33."),
+        ("frequency_penalty", 2.5, "must be between -2 and 2, not 2.5."),
+        ("presence_penalty", "1", 'must be a number, not "1".'),
+        ("logit_bias", [1], "must be an object of token ids, not [1]."),
+        ("logit_bias", {"x": 1}, '"x" is no token id.'),
+        ("logit_bias", {"-1": 1}, '"-1" is no token id.'),
+        ("logit_bias", {"1": 101}, "the bias of 1 must be a number from -100 to 100, not 101."),
+        ("logit_bias", {"1": True}, "the bias of 1 must be a number from -100 to 100, not true."),
         (
-            "frequency_penalty",
-            0.5,
-            "is not supported by this server yet; leave it out or send 0.",
+            "logit_bias",
+            {"999999999": 1},
+            "999999999 is no token of this model, whose ids are 0 to {last}.",
         ),
-        ("presence_penalty", 1, "is not supported by this server yet; leave it out or send 0."),
-        ("logit_bias", {"1": 1}, "is not supported by this server yet; leave it out or send {}."),
     ],
 )
 def test_a_wrong_value_is_a_400_that_names_the_field(
     client: FlaskClient, ask: Any, field: str, value: Any, message: str
 ) -> None:
     status, error = ask(client, **{field: value})
+    message = message.replace("{last}", error["message"].rstrip(".").split()[-1])
     assert (status, error["param"], error["message"]) == (400, field, f"{field}: {message}")
 
 
@@ -130,8 +136,6 @@ def test_openai_fields_that_change_nothing_are_accepted(client: FlaskClient) -> 
         ("tool_choice", "required"),
         ("functions", [{"name": "f"}]),
         ("response_format", {"type": "json_object"}),
-        ("logprobs", True),
-        ("top_logprobs", 2),
         ("modalities", ["text", "audio"]),
         ("audio", {"voice": "x"}),
         ("verbosity", "low"),
@@ -147,14 +151,41 @@ def test_chat_fields_that_would_change_the_result_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("logprobs", 0), ("suffix", "x"), ("best_of", 2), ("best_of", 1)]
+    ("fields", "message"),
+    [
+        ({"logprobs": 6}, "logprobs: must be an integer between 0 and 5, not 6."),
+        ({"logprobs": True}, "logprobs: must be an integer between 0 and 5, not true."),
+        ({"best_of": 9}, "best_of: must be between n (1) and 8, not 9."),
+        ({"best_of": 1, "n": 2}, "best_of: must be between n (2) and 8, not 1."),
+        ({"best_of": 2, "stream": True}, "best_of: cannot be used with stream."),
+        (
+            {"suffix": "x"},
+            "suffix: is not supported by this server: the model continues a text, it cannot fill a "
+            'gap; leave it out or send "".',
+        ),
+    ],
 )
-def test_completion_fields_that_would_change_the_result_are_refused(
-    client: FlaskClient, field: str, value: Any
+def test_a_completions_own_fields_are_checked(
+    client: FlaskClient, fields: dict[str, Any], message: str
 ) -> None:
-    status, error = completion(client, **{field: value, "n": 2 if value == 1 else 1})
-    assert (status, error["param"]) == (400, field)
-    assert "is not supported by this server yet" in error["message"]
+    status, error = completion(client, **fields)
+    assert (status, error["param"]) == (400, message.split(":")[0])
+    assert error["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"logprobs": 1}, "logprobs: must be true or false, not 1."),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs: must be between 0 and 20, not 21."),
+        ({"top_logprobs": 2}, "top_logprobs: is only allowed when logprobs is true."),
+    ],
+)
+def test_a_chats_logprobs_are_checked(
+    client: FlaskClient, fields: dict[str, Any], message: str
+) -> None:
+    status, error = chat(client, **fields)
+    assert (status, error["message"]) == (400, message)
 
 
 def test_best_of_n_is_n(client: FlaskClient) -> None:

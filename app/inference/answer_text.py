@@ -8,7 +8,8 @@ class AnswerText:
     """Turns the bytes of tokens into whole characters and watches for stop strings.
 
     Text that may be the beginning of a stop string is held back; a stop string and what
-    follows it are never released. Bytes that are no UTF-8 become U+FFFD.
+    follows it are never released. Bytes that are no UTF-8 become U+FFFD. ``decoded`` and
+    ``released`` count the characters so far.
     """
 
     def __init__(self, stop: Sequence[str]) -> None:
@@ -16,13 +17,16 @@ class AnswerText:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self.stopped = False
+        self.decoded = self.released = 0  # characters
 
     def add(self, data: bytes) -> str:
         """Takes a token's bytes; returns the text that can be shown now.
 
         Sets ``stopped`` when a stop string is complete.
         """
-        self._held += self._decoder.decode(data)
+        text = self._decoder.decode(data)
+        self.decoded += len(text)
+        self._held += text
         found = [at for at in map(self._held.find, self._stop) if at >= 0]
         if found:
             self.stopped = True
@@ -35,6 +39,7 @@ class AnswerText:
 
     def _release(self, length: int) -> str:
         text, self._held = self._held[:length], self._held[length:]
+        self.released += length
         return text
 
     def _possible_stop(self) -> int:

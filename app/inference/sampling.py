@@ -1,10 +1,12 @@
 """From logits to a token id.
 
-The filters run in GPT4All's order (llmodel_backend, `llamamodel.cpp`): repeat penalty,
-top-k, top-p, min-p, temperature. Top-p and min-p see the probabilities at temperature 1.
+First comes what OpenAI's fields ask for, logit bias and the penalties for frequency and presence
+(https://platform.openai.com/docs/api-reference/chat/create), then GPT4All's filters in its order
+(llmodel_backend, `llamamodel.cpp`): repeat penalty, top-k, top-p, min-p, temperature. Top-p and
+min-p see the probabilities at temperature 1.
 """
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +21,10 @@ class Sampling:
 
     ``temperature`` 0 takes the most likely token; ``top_k`` 0, ``top_p`` 1, ``min_p`` 0
     and ``repeat_penalty`` 1 switch their filter off. ``repeat_last_n`` counts generated
-    tokens: a penalty that covers the prompt forbids quoting it. ``seed`` None draws one.
+    tokens: a penalty that covers the prompt forbids quoting it. From the logit of each token,
+    ``frequency_penalty`` is subtracted as often as the answer has it already, and
+    ``presence_penalty`` once if it has; ``logit_bias`` holds ids with what is added to their
+    logits. ``seed`` None draws one.
     """
 
     temperature: float = 0.7
@@ -28,6 +33,9 @@ class Sampling:
     min_p: float = 0.0
     repeat_penalty: float = 1.18
     repeat_last_n: int = 64
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
     seed: int | None = None
 
     @property
@@ -42,6 +50,7 @@ class Sampler:
     def __init__(self, sampling: Sampling, index: int = 0) -> None:
         self._sampling = sampling
         self._recent: deque[int] = deque(maxlen=sampling.repeat_last_n)
+        self._counts: Counter[int] = Counter()
         # SeedSequence takes no negative numbers, OpenAI's seed is any 64-bit integer.
         seed = None if sampling.seed is None else (sampling.seed % 2**64, index)
         self._random = np.random.default_rng(seed)
@@ -51,11 +60,26 @@ class Sampler:
 
         Raises `EngineError` when the logits are not numbers, as damaged weights give.
         """
-        token = self._choose(self._penalised(logits))
+        token = self._choose(self._repeat_penalised(self._biased(logits)))
         self._recent.append(token)
+        self._counts[token] += 1
         return token
 
-    def _penalised(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _biased(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        sampling = self._sampling
+        penalised = bool(sampling.frequency_penalty or sampling.presence_penalty)
+        if not sampling.logit_bias and not (penalised and self._counts):
+            return logits
+        logits = logits.copy()
+        for token, bias in sampling.logit_bias:
+            logits[token] += bias
+        if penalised:
+            tokens = np.fromiter(self._counts, np.intp)
+            counts = np.fromiter(self._counts.values(), np.float32)
+            logits[tokens] -= counts * sampling.frequency_penalty + sampling.presence_penalty
+        return logits
+
+    def _repeat_penalised(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         penalty = self._sampling.repeat_penalty
         if penalty == 1 or not self._recent:
             return logits

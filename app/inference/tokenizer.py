@@ -249,11 +249,11 @@ class Vocabulary:
 
     def token_bytes(self, token: int) -> bytes:
         """The bytes that a token adds to a text: none for control tokens and unused ids."""
-        return b"" if token in self._control_ids else self._bytes(token)
+        return b"" if token in self._control_ids else self.written_bytes(token)
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of ``tokens``, control tokens included, as a prompt would hold it."""
-        parts = [self._bytes(token) for token in tokens]
+        parts = [self.written_bytes(token) for token in tokens]
         if self.facts.space_prefix:
             # The space that `encode` put in front of the text.
             first = 1 if list(tokens[:1]) == [self.facts.bos] else 0
@@ -262,7 +262,8 @@ class Vocabulary:
             ]
         return b"".join(parts).decode(errors="replace")
 
-    def _bytes(self, token: int) -> bytes:
+    def written_bytes(self, token: int) -> bytes:
+        """The bytes of a token as a prompt would hold it: control tokens have theirs."""
         if token in self._special_bytes:
             return self._special_bytes[token]
         return b"" if token in self._silent else self._codec.token_bytes(token)

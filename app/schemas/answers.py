@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields, validates_schema
 from ..inference.generation import AnswerOptions
 from ..inference.library import ModelSettings
 from ..inference.sampling import Sampling
-from .fields import Boolean, Ignored, Integer, Number, StopStrings, Text, Unsupported, between
+from .fields import Boolean, Ignored, Integer, LogitBias, Number, StopStrings, Text, between
 from .loading import RequestSchema
 
 
@@ -25,6 +25,8 @@ class AnswerRequest:
     max_tokens: int | None
     stop: tuple[str, ...]
     sampling: Mapping[str, Any]
+    top_logprobs: int | None
+    best_of: int
     stream: bool
     include_usage: bool
 
@@ -34,6 +36,7 @@ class AnswerRequest:
             n=self.n,
             max_tokens=self.max_tokens,
             stop=self.stop,
+            top_logprobs=self.top_logprobs,
             sampling=replace(defaults.sampling, **self.sampling),
         )
 
@@ -62,9 +65,9 @@ class AnswerSchema(RequestSchema):
     stream_options = fields.Nested(StreamOptionsSchema)
     user = Text()
 
-    frequency_penalty = Unsupported(0)
-    presence_penalty = Unsupported(0)
-    logit_bias = Unsupported({})
+    frequency_penalty = Number(validate=between(-2, 2))
+    presence_penalty = Number(validate=between(-2, 2))
+    logit_bias = LogitBias()
 
     def __init__(self, max_n: int) -> None:
         super().__init__()
@@ -89,6 +92,8 @@ def answer_fields(data: dict[str, Any], max_tokens: int | None) -> dict[str, Any
         "max_tokens": max_tokens,
         "stop": data["stop"],
         "sampling": {k: data[k] for k in Sampling.__dataclass_fields__ if k in data},
+        "top_logprobs": data["top_logprobs"],
+        "best_of": data.get("best_of", data["n"]),
         "stream": data["stream"],
         "include_usage": data.get("stream_options", {}).get("include_usage", False),
     }

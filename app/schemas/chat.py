@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields, post_load, validate, validates_
 from ..inference.generation import AnswerOptions
 from ..inference.library import ModelSettings
 from .answers import AnswerRequest, AnswerSchema, answer_fields
-from .fields import Ignored, Integer, MessageText, Text, Unsupported, between
+from .fields import Boolean, Ignored, Integer, MessageText, Text, Unsupported, between
 from .loading import RequestSchema
 
 _ROLES = ("system", "developer", "user", "assistant")
@@ -66,13 +66,13 @@ class ChatSchema(AnswerSchema):
     audio = Unsupported()
     function_call = Unsupported("none", "auto")
     functions = Unsupported([])
-    logprobs = Unsupported(False)
+    logprobs = Boolean(load_default=False)
     modalities = Unsupported(["text"])
     moderation = Unsupported()
     response_format = Unsupported({"type": "text"})
     tool_choice = Unsupported("none", "auto")
     tools = Unsupported([])
-    top_logprobs = Unsupported(0)
+    top_logprobs = Integer(validate=between(0, 20))
     verbosity = Unsupported("medium")
     web_search_options = Unsupported()
 
@@ -94,7 +94,13 @@ class ChatSchema(AnswerSchema):
                 "cannot be used together with max_completion_tokens.", "max_tokens"
             )
 
+    @validates_schema
+    def _check_logprobs(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data.get("top_logprobs") and not data["logprobs"]:
+            raise ValidationError("is only allowed when logprobs is true.", "top_logprobs")
+
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> ChatRequest:
+        data["top_logprobs"] = data.get("top_logprobs", 0) if data["logprobs"] else None
         limit = data.get("max_tokens", data.get("max_completion_tokens"))
         return ChatRequest(messages=data["messages"], **answer_fields(data, limit))

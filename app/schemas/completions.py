@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, post_load, validates_schema
 
 from .answers import AnswerRequest, AnswerSchema, answer_fields
-from .fields import Boolean, Integer, Prompts, Unsupported
+from .fields import Boolean, CompletionLogprobs, Integer, Prompts, Unsupported, between
 
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's and GPT4All's
 
@@ -25,20 +25,29 @@ class CompletionSchema(AnswerSchema):
 
     prompt = Prompts(required=True)
     echo = Boolean(load_default=False)
-    best_of = Integer()
-
-    logprobs = Unsupported(False)
-    suffix = Unsupported("")
+    best_of = Integer(validate=between(1))
+    logprobs = CompletionLogprobs(load_default=None)
+    max_tokens = Integer(validate=between(0))
+    suffix = Unsupported("", reason="the model continues a text, it cannot fill a gap")
 
     @validates_schema
     def _check_best_of(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data.get("best_of", data["n"]) != data["n"]:
+        if (best_of := data.get("best_of")) is None:
+            return
+        if not data["n"] <= best_of <= self._max_n:
             raise ValidationError(
-                "is not supported by this server yet; leave it out or send the value of n.",
-                "best_of",
+                f"must be between n ({data['n']}) and {self._max_n}, not {best_of}.", "best_of"
             )
+        if data["stream"] and best_of > data["n"]:
+            raise ValidationError("cannot be used with stream.", "best_of")
+
+    @validates_schema
+    def _check_max_tokens(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data.get("max_tokens") == 0 and not data["echo"]:
+            raise ValidationError("must be at least 1, not 0.", "max_tokens")
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> CompletionRequest:
+        data["top_logprobs"] = data["logprobs"]
         shared = answer_fields(data, data.get("max_tokens", _DEFAULT_MAX_TOKENS))
         return CompletionRequest(prompt=data["prompt"], echo=data["echo"], **shared)

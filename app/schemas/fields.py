@@ -76,14 +76,15 @@ class Ignored(_JsonField):
 
 
 class Unsupported(_JsonField):
-    """A field of OpenAI's that this server does not have yet.
+    """A field of OpenAI's that this server does not have, for the ``reason``.
 
     ``neutral`` are the values that ask for nothing, beside null.
     """
 
-    def __init__(self, *neutral: Any) -> None:
+    def __init__(self, *neutral: Any, reason: str = "") -> None:
         super().__init__()
         self._neutral = neutral
+        self._reason = f": {reason}" if reason else " yet"
 
     def _read(self, value: Any) -> Any:
         for neutral in self._neutral:
@@ -91,7 +92,9 @@ class Unsupported(_JsonField):
             if value == neutral and isinstance(value, bool) == isinstance(neutral, bool):
                 return value
         hints = ["leave it out", *(f"send {shown(neutral)}" for neutral in self._neutral)]
-        raise ValidationError(f"is not supported by this server yet; {' or '.join(hints)}.")
+        raise ValidationError(
+            f"is not supported by this server{self._reason}; {' or '.join(hints)}."
+        )
 
 
 class StopStrings(_JsonField):
@@ -108,6 +111,37 @@ class StopStrings(_JsonField):
         if not all(0 < len(string) <= self.longest for string in strings):
             raise ValidationError(f"each string must have 1 to {self.longest} characters.")
         return tuple(strings)
+
+
+class CompletionLogprobs(_JsonField):
+    """How many of the most likely tokens a completion shall show, 0 to 5; false is none."""
+
+    def _read(self, value: Any) -> int | None:
+        if value is False:  # some clients send the chat's form
+            return None
+        if type(value) is not int or not 0 <= value <= 5:
+            raise ValidationError(f"must be an integer between 0 and 5, not {shown(value)}.")
+        return value
+
+
+class LogitBias(_JsonField):
+    """An object of token ids, as strings, with what is added to their logits; becomes pairs."""
+
+    most = 1000
+
+    def _read(self, value: Any) -> tuple[tuple[int, float], ...]:
+        if not isinstance(value, dict):
+            raise ValidationError(f"must be an object of token ids, not {shown(value)}.")
+        if len(value) > self.most:
+            raise ValidationError(f"may hold at most {self.most} tokens, not {len(value)}.")
+        for token, bias in value.items():
+            if not (token.isascii() and token.isdecimal() and len(token) < 10):
+                raise ValidationError(f"{shown(token)} is no token id.")
+            if isinstance(bias, bool) or not isinstance(bias, int | float) or abs(bias) > 100:
+                raise ValidationError(
+                    f"the bias of {token} must be a number from -100 to 100, not {shown(bias)}."
+                )
+        return tuple((int(token), float(bias)) for token, bias in value.items())
 
 
 class Prompts(_JsonField):
