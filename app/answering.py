@@ -11,7 +11,7 @@ from localdocs.prompt import reference, sources, with_sources
 
 from .errors import InvalidRequest
 from .event_stream import event_stream
-from .inference.errors import Cancelled, ContextLengthExceeded, PromptError
+from .inference.errors import Cancelled, ContextLengthExceeded, GrammarError, PromptError
 from .inference.generation import AnswerOptions, Delta, answers, best_answers
 from .inference.model import Model
 from .replies import Reply
@@ -34,7 +34,7 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
     with ExitStack() as turn:
         model = turn.enter_context(service().worker.model(file, check))
         options = asked.options(model.file.settings)
-        _check_bias(options, model)
+        _check_options(options, model, asked)
         prompts, used = _prompts(asked, model, found, options)
         references = [reference(source) for source in used]
         reply = reply_type(
@@ -48,7 +48,16 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
         return _stream(events, turn.pop_all())
 
 
-def _check_bias(options: AnswerOptions, model: Model) -> None:
+def _check_options(
+    options: AnswerOptions, model: Model, asked: CompletionRequest | ChatRequest
+) -> None:
+    """Raises `InvalidRequest` for what this model cannot do."""
+    if options.grammar is not None:
+        try:
+            model.check_grammar(options.grammar)
+        except GrammarError as error:
+            field = asked.grammar_field
+            raise InvalidRequest(f"{field}: cannot be used: {error}", field) from error
     for token, _ in options.sampling.logit_bias:
         if token >= model.vocabulary.size:
             raise InvalidRequest(

@@ -20,7 +20,7 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
 )
 
-from .inference.errors import Cancelled, ModelError, NoModel
+from .inference.errors import Cancelled, GrammarError, ModelError, NoModel
 from .worker import QueueFull
 
 _log = logging.getLogger(__name__)
@@ -102,6 +102,8 @@ def api_error_of(error: Exception) -> ApiError:
     match error:
         case ApiError():
             return error
+        case GrammarError():
+            return InvalidRequest(f"The answer cannot be held to its grammar: {error}")
         case ModelError():
             return InvalidRequest(str(error), "model", "model_not_usable")
         case NoModel():

@@ -135,7 +135,6 @@ def test_openai_fields_that_change_nothing_are_accepted(client: FlaskClient) -> 
         ("tools", [{"type": "function", "function": {"name": "f"}}]),
         ("tool_choice", "required"),
         ("functions", [{"name": "f"}]),
-        ("response_format", {"type": "json_object"}),
         ("modalities", ["text", "audio"]),
         ("audio", {"voice": "x"}),
         ("verbosity", "low"),

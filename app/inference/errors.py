@@ -6,6 +6,7 @@ InferenceError
 ├── EngineError            a loaded model failed
 ├── PromptError            a prompt that this model cannot take
 │   └── ContextLengthExceeded
+├── GrammarError           a grammar that an answer cannot be held to
 └── Cancelled              nobody waits for the answer any more
 """
 
@@ -39,6 +40,10 @@ class ContextLengthExceeded(PromptError):
             f"alone has {prompt_tokens}. Shorten the prompt, or start the server with a "
             "larger GPT4ALL_CONTEXT_LENGTH if the model allows it."
         )
+
+
+class GrammarError(InferenceError):
+    """An answer cannot be held to this grammar. The text says why."""
 
 
 class Cancelled(InferenceError):

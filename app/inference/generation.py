@@ -22,12 +22,14 @@ class AnswerOptions:
     ``n`` answers to each prompt, each of at most ``max_tokens`` tokens (None: up to the end
     of the context), each ending before the first of the ``stop`` strings. ``top_logprobs`` asks
     for each token's log-probability, with those of so many most likely ones (None: not at all).
+    ``grammar`` is what the answer must keep to, see `constraint`.
     """
 
     n: int = 1
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
+    grammar: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
 
 
@@ -115,13 +117,14 @@ def _answer(
     check: Callable[[], None],
 ) -> Iterator[Delta]:
     text = AnswerText(options.stop)
+    constraint = model.constraint(options.grammar) if options.grammar is not None else None
     known = _Logprobs(model, text, options.top_logprobs)
     room = model.context_length - len(model.cache)
     limit = room if options.max_tokens is None else min(room, options.max_tokens)
     if limit == 0:
         yield Delta(index, finish_reason="length")
     for count in range(1, limit + 1):
-        token = sampler.sample(logits)
+        token = sampler.sample(constraint.masked(logits) if constraint else logits)
         if token in model.end_tokens:
             yield Delta(index, text.finish(), 0, known.rest(), "stop")
             return
@@ -130,6 +133,11 @@ def _answer(
         if text.stopped:
             yield Delta(index, shown, 1, known.shown(), "stop")
             return
+        if constraint is not None:
+            constraint.accept(token)
+            if constraint.finished:
+                yield Delta(index, shown + text.finish(), 1, known.rest(), "stop")
+                return
         if count == limit:
             yield Delta(index, shown + text.finish(), 1, known.rest(), "length")
             return

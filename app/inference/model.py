@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .constraint import Constraint, ConstraintTokens
 from .engine import Engine
 from .errors import ContextLengthExceeded, PromptError
 from .kv_cache import KVCache
@@ -29,6 +30,7 @@ class Model:
         self._template_source = file.settings.chat_template or facts.chat_template
         self._engine = engine
         self._template: ChatTemplate | None = None
+        self._constraint_tokens: ConstraintTokens | None = None
 
     @classmethod
     def load(
@@ -94,9 +96,22 @@ class Model:
         text = self._chat_template().render(protected)
         return self._checked(self._encode(text, protected=True))
 
+    def check_grammar(self, grammar: str) -> None:
+        """Raises `GrammarError`, which says why answers cannot be held to ``grammar``."""
+        self._tokens_for_constraints().check(grammar)
+
+    def constraint(self, grammar: str) -> Constraint:
+        """What holds one answer to ``grammar``."""
+        return Constraint(self._tokens_for_constraints(), grammar)
+
     def close(self) -> None:
         """Frees the memory; the model cannot be used afterwards."""
         self._engine.close()
+
+    def _tokens_for_constraints(self) -> ConstraintTokens:
+        if self._constraint_tokens is None:
+            self._constraint_tokens = ConstraintTokens(self.vocabulary, sorted(self.end_tokens))
+        return self._constraint_tokens
 
     def _encode(self, text: str, *, protected: bool = False) -> list[int]:
         # A token is at most so long: what cannot fit is not worth seconds of encoding.

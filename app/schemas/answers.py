@@ -9,15 +9,29 @@ from marshmallow import ValidationError, fields, validates_schema
 from ..inference.generation import AnswerOptions
 from ..inference.library import ModelSettings
 from ..inference.sampling import Sampling
-from .fields import Boolean, Ignored, Integer, LogitBias, Number, StopStrings, Text, between
+from .fields import (
+    Boolean,
+    Gbnf,
+    Ignored,
+    Integer,
+    JsonSchema,
+    LogitBias,
+    Number,
+    StopStrings,
+    Text,
+    between,
+)
 from .loading import RequestSchema
+
+GRAMMAR_FIELDS = ("grammar", "json_schema", "response_format")
 
 
 @dataclass(frozen=True)
 class AnswerRequest:
     """Who shall answer, what the answers shall be like and how they are sent.
 
-    ``sampling`` holds what the request itself says, by the names of `Sampling`.
+    ``sampling`` holds what the request itself says, by the names of `Sampling`. ``grammar`` is
+    what the answers must keep to, and ``grammar_field`` the field that asks for it.
     """
 
     model: str
@@ -27,6 +41,8 @@ class AnswerRequest:
     sampling: Mapping[str, Any]
     top_logprobs: int | None
     best_of: int
+    grammar: str | None
+    grammar_field: str
     stream: bool
     include_usage: bool
 
@@ -37,8 +53,14 @@ class AnswerRequest:
             max_tokens=self.max_tokens,
             stop=self.stop,
             top_logprobs=self.top_logprobs,
-            sampling=replace(defaults.sampling, **self.sampling),
+            grammar=self.grammar,
+            sampling=replace(defaults.sampling, **self._sampling()),
         )
+
+    def _sampling(self) -> Mapping[str, Any]:
+        # The quotes and names of JSON must come again and again.
+        unasked = {"repeat_penalty": 1.0} if self.grammar is not None else {}
+        return {**unasked, **self.sampling}
 
 
 class StreamOptionsSchema(RequestSchema):
@@ -69,6 +91,10 @@ class AnswerSchema(RequestSchema):
     presence_penalty = Number(validate=between(-2, 2))
     logit_bias = LogitBias()
 
+    # llama.cpp's
+    grammar = Gbnf()
+    json_schema = JsonSchema()
+
     def __init__(self, max_n: int) -> None:
         super().__init__()
         self._max_n = max_n
@@ -79,6 +105,12 @@ class AnswerSchema(RequestSchema):
             raise ValidationError(f"must be at most {self._max_n}, not {data['n']}.", "n")
 
     @validates_schema
+    def _check_grammars(self, data: dict[str, Any], **kwargs: Any) -> None:
+        given = [field for field in GRAMMAR_FIELDS if data.get(field) is not None]
+        if len(given) > 1:
+            raise ValidationError(f"cannot be used together with {given[1]}.", given[0])
+
+    @validates_schema
     def _check_stream_options(self, data: dict[str, Any], **kwargs: Any) -> None:
         if "stream_options" in data and not data["stream"]:
             raise ValidationError("is only allowed when stream is true.", "stream_options")
@@ -86,6 +118,8 @@ class AnswerSchema(RequestSchema):
 
 def answer_fields(data: dict[str, Any], max_tokens: int | None) -> dict[str, Any]:
     """The fields of `AnswerRequest`, from a loaded request."""
+    grammars = {field: data[field] for field in GRAMMAR_FIELDS if data.get(field) is not None}
+    grammar_field, grammar = next(iter(grammars.items()), ("", None))
     return {
         "model": data["model"],
         "n": data["n"],
@@ -94,6 +128,8 @@ def answer_fields(data: dict[str, Any], max_tokens: int | None) -> dict[str, Any
         "sampling": {k: data[k] for k in Sampling.__dataclass_fields__ if k in data},
         "top_logprobs": data["top_logprobs"],
         "best_of": data.get("best_of", data["n"]),
+        "grammar": grammar,
+        "grammar_field": grammar_field,
         "stream": data["stream"],
         "include_usage": data.get("stream_options", {}).get("include_usage", False),
     }

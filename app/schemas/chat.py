@@ -6,12 +6,14 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
+from ..inference.constraint import json_grammar
 from ..inference.generation import AnswerOptions
 from ..inference.library import ModelSettings
 from .answers import AnswerRequest, AnswerSchema, answer_fields
-from .fields import Boolean, Ignored, Integer, MessageText, Text, Unsupported, between
+from .fields import Boolean, Ignored, Integer, JsonSchema, MessageText, Text, Unsupported, between
 from .loading import RequestSchema
 
+_FORMATS = ("text", "json_object", "json_schema")
 _ROLES = ("system", "developer", "user", "assistant")
 
 
@@ -52,6 +54,36 @@ class MessageSchema(RequestSchema):
         return {"role": role, "content": data["content"], **name}
 
 
+class JsonSchemaSchema(RequestSchema):
+    """The ``json_schema`` of a ``response_format``."""
+
+    name = Text(required=True)
+    schema = JsonSchema(required=True)
+    description = Ignored()
+    strict = Ignored()  # every answer is strict
+
+
+class ResponseFormatSchema(RequestSchema):
+    """OpenAI's ``response_format``; becomes a grammar, or None for text."""
+
+    type = Text(required=True, validate=validate.OneOf(_FORMATS, error="must be one of {choices}."))
+    json_schema = fields.Nested(JsonSchemaSchema)
+    schema = JsonSchema()  # llama.cpp's place for it
+
+    @validates_schema
+    def _check_schema(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["type"] == "json_schema" and not {"json_schema", "schema"} & data.keys():
+            raise ValidationError("is required.", "json_schema")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> str | None:
+        if data["type"] == "text":
+            return None
+        if "json_schema" in data:
+            return str(data["json_schema"]["schema"])
+        return str(data.get("schema", json_grammar({"type": "object"})))
+
+
 class ChatSchema(AnswerSchema):
     """Loads a `ChatRequest`."""
 
@@ -69,7 +101,7 @@ class ChatSchema(AnswerSchema):
     logprobs = Boolean(load_default=False)
     modalities = Unsupported(["text"])
     moderation = Unsupported()
-    response_format = Unsupported({"type": "text"})
+    response_format = fields.Nested(ResponseFormatSchema)
     tool_choice = Unsupported("none", "auto")
     tools = Unsupported([])
     top_logprobs = Integer(validate=between(0, 20))

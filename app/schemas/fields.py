@@ -6,6 +6,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from ..inference.constraint import gbnf_grammar, json_grammar
+from ..inference.errors import GrammarError
+
 
 def shown(value: Any) -> str:
     """A value as a message quotes it: its JSON, cut short."""
@@ -142,6 +145,27 @@ class LogitBias(_JsonField):
                     f"the bias of {token} must be a number from -100 to 100, not {shown(bias)}."
                 )
         return tuple((int(token), float(bias)) for token, bias in value.items())
+
+
+class JsonSchema(_JsonField):
+    """A JSON Schema; becomes the grammar of what fits it. What it means is judged later."""
+
+    def _read(self, value: Any) -> str:
+        if not isinstance(value, dict):
+            raise ValidationError(f"must be a JSON Schema, that is an object, not {shown(value)}.")
+        return json_grammar(value)
+
+
+class Gbnf(_JsonField):
+    """A grammar in llama.cpp's notation."""
+
+    def _read(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError(f"must be a string, not {shown(value)}.")
+        try:
+            return gbnf_grammar(value)
+        except GrammarError as error:
+            raise ValidationError(str(error)) from error
 
 
 class Prompts(_JsonField):

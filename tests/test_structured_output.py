@@ -1,0 +1,265 @@
+"""Answers that keep to a JSON Schema or a grammar, by a constraint and not by asking nicely."""
+
+import json
+import time
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+from openai import OpenAI
+from pydantic import BaseModel
+
+from app.inference.constraint import json_grammar
+from app.inference.model import Model
+
+from .conftest import DEFAULT_MODEL
+from .server import Server
+
+CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
+MESSAGES = [{"role": "user", "content": "Describe a person as JSON."}]
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "empty": {},
+    "true or false": {"type": "boolean"},
+    "null": {"type": "null"},
+    "constant": {"const": {"a": [1, 2]}},
+    "enumeration": {"enum": ["red", "green", 3, None]},
+    "integer in a range": {"type": "integer", "minimum": 18, "maximum": 99},
+    "number": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+    "multiple": {"type": "integer", "multipleOf": 5, "minimum": 0, "maximum": 100},
+    "short string": {"type": "string", "minLength": 2, "maxLength": 8},
+    "pattern": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{4}$"},
+    "date": {"type": "string", "format": "date"},
+    "uuid": {"type": "string", "format": "uuid"},
+    "several types": {"type": ["integer", "boolean"], "minimum": 0, "maximum": 9},
+    "array": {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 3},
+    "tuple": {
+        "type": "array",
+        "prefixItems": [{"type": "boolean"}, {"enum": ["x"]}],
+        "items": False,
+        "minItems": 2,
+    },
+    "object": {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 9}, "adult": {"type": "boolean"}},
+        "required": ["name", "adult"],
+        "additionalProperties": False,
+    },
+    "optional": {
+        "type": "object",
+        "properties": {"a": {"type": "boolean"}, "b": {"type": "null"}},
+        "additionalProperties": False,
+    },
+    "nested": {
+        "type": "object",
+        "properties": {
+            "who": {
+                "type": "object",
+                "properties": {"age": {"type": "integer", "minimum": 0, "maximum": 120}},
+                "required": ["age"],
+                "additionalProperties": False,
+            }
+        },
+        "required": ["who"],
+        "additionalProperties": False,
+    },
+    "alternatives": {"anyOf": [{"type": "boolean"}, {"enum": ["maybe"]}]},
+    "one of": {"oneOf": [{"const": "a"}, {"const": "b"}]},
+    "all of": {"allOf": [{"type": "integer", "minimum": 1}, {"maximum": 9}]},
+    "references": {
+        "$defs": {"flag": {"type": "boolean"}},
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/flag"}, "b": {"$ref": "#/$defs/flag"}},
+        "required": ["a", "b"],
+        "additionalProperties": False,
+    },
+    "recursion": {
+        "$defs": {
+            "tree": {
+                "type": "object",
+                "properties": {"left": {"anyOf": [{"$ref": "#/$defs/tree"}, {"type": "null"}]}},
+                "required": ["left"],
+                "additionalProperties": False,
+            }
+        },
+        "$ref": "#/$defs/tree",
+    },
+    "other names": {
+        "type": "object",
+        "properties": {'q"uote': {"type": "boolean"}, "ünïcode": {"type": "boolean"}},
+        "required": ['q"uote', "ünïcode"],
+        "additionalProperties": False,
+    },
+    "annotations": {
+        "title": "T",
+        "description": "d",
+        "type": "boolean",
+        "default": True,
+        "examples": [True],
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+    },
+}
+
+
+def post(client: FlaskClient, **fields: Any) -> tuple[int, Any]:
+    body = {"model": "m", "messages": MESSAGES, "max_tokens": 200, **fields}
+    response = client.post(CHAT, json=body)
+    return response.status_code, response.json
+
+
+def wanted(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+def test_every_answer_that_ends_with_stop_fits_the_schema(
+    client: FlaskClient, schema: dict[str, Any]
+) -> None:
+    # A random model says anything that it may.
+    stopped = 0
+    for seed in range(12):
+        how = {"temperature": 1, "top_p": 1, "top_k": -1, "seed": seed}
+        status, answer = post(client, response_format=wanted(schema), **how)
+        assert status == 200, answer
+        choice = answer["choices"][0]
+        if choice["finish_reason"] == "stop":
+            stopped += 1
+            jsonschema.validate(json.loads(choice["message"]["content"]), schema)
+    assert stopped
+
+
+@pytest.mark.parametrize("field", ["response_format", "json_schema"])
+def test_a_stream_fits_too(client: FlaskClient, field: str) -> None:
+    schema = SCHEMAS["object"]
+    fields = {field: wanted(schema) if field == "response_format" else schema}
+    body = {"model": "m", "messages": MESSAGES, "seed": 2, "stream": True, **fields}
+    events = client.post(CHAT, json=body).text.split("\n\n")
+    chunks = [json.loads(event.removeprefix("data: ")) for event in events[:-2]]
+    text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+    jsonschema.validate(json.loads(text), schema)
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_json_object_is_one(client: FlaskClient) -> None:
+    for seed in range(6):
+        how = {"seed": seed, "max_tokens": 100, "temperature": 1}
+        status, answer = post(client, response_format={"type": "json_object"}, **how)
+        assert status == 200
+        text = answer["choices"][0]["message"]["content"]
+        assert text.startswith("{")
+        if answer["choices"][0]["finish_reason"] == "stop":
+            assert isinstance(json.loads(text), dict)
+
+
+def test_a_json_object_may_have_llama_cpps_schema(client: FlaskClient) -> None:
+    fields = {"type": "json_object", "schema": {"const": {"a": 1}}}
+    assert post(client, response_format=fields)[1]["choices"][0]["message"]["content"] == '{"a": 1}'
+
+
+def test_text_is_text(client: FlaskClient) -> None:
+    plain = post(client, temperature=0)[1]["choices"]
+    assert post(client, temperature=0, response_format={"type": "text"})[1]["choices"] == plain
+
+
+def test_llama_cpps_grammar_holds_on_both_endpoints(client: FlaskClient) -> None:
+    grammar = 'root ::= "yes" | "no" | [0-9]{3}'
+    for path in (CHAT, COMPLETION):
+        body = {"model": "m", "messages": MESSAGES, "prompt": "x", "grammar": grammar}
+        body.pop("prompt" if path == CHAT else "messages")
+        choice = client.post(path, json=body).json["choices"][0]
+        text = choice["message"]["content"] if path == CHAT else choice["text"]
+        assert text in {"yes", "no"} or (text.isdigit() and len(text) == 3)
+        assert choice["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"response_format": "json"}, "response_format", "must be an object"),
+        ({"response_format": {"type": "xml"}}, "response_format.type", "must be one of"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "required"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+            "response_format.json_schema.schema",
+            "required",
+        ),
+        (
+            {"response_format": wanted([])},  # type: ignore[arg-type]
+            "response_format.json_schema.schema",
+            "must be a JSON Schema",
+        ),
+        ({"response_format": wanted({"type": "foo"})}, "response_format", "Invalid type: foo"),
+        (
+            {"response_format": wanted({"properties": {"a": {"$ref": "#/gone"}}})},
+            "response_format",
+            "'/gone' does not exist",
+        ),
+        (
+            {"response_format": wanted({"type": "string", "pattern": "("})},
+            "response_format",
+            "unclosed group",
+        ),
+        (
+            {"response_format": wanted({"type": "object", "patternProperties": 3})},
+            "response_format",
+            "patternProperties",
+        ),
+        ({"json_schema": {"not": {}}}, "json_schema", "not"),
+        ({"grammar": "root ::= ("}, "grammar", "This is no grammar"),
+        ({"grammar": 3}, "grammar", "must be a string"),
+        ({"grammar": 'root ::= "x"', "json_schema": {}}, "grammar", "together with json_schema"),
+    ],
+)
+def test_what_cannot_be_kept_to_is_a_400_that_names_the_place(
+    client: FlaskClient, fields: dict[str, Any], param: str, words: str
+) -> None:
+    status, answer = post(client, **fields)
+    assert status == 400
+    assert answer["error"]["param"] == param
+    assert words in answer["error"]["message"]
+
+
+def test_the_users_stop_strings_still_end_an_answer(client: FlaskClient) -> None:
+    schema = {"const": {"a": 1, "b": 2}}
+    answer = post(client, response_format=wanted(schema), stop='"b"')[1]
+    assert answer["choices"][0]["message"]["content"] == '{"a": 1, '
+
+
+def test_openais_client_parses_what_a_real_model_says(server: Server) -> None:
+    class Person(BaseModel):
+        name: str
+        age: int
+        adult: bool
+
+    client = OpenAI(base_url=f"{server.url}/v1", api_key="none")
+    answer = client.chat.completions.parse(
+        model=DEFAULT_MODEL,
+        messages=[{"role": "user", "content": "Ann is 41 years old. Describe her as JSON."}],
+        response_format=Person,
+        temperature=0,
+        max_tokens=60,
+    )
+    person = answer.choices[0].message.parsed
+    assert person is not None
+    assert (person.name, person.age) == ("Ann", 41)
+
+
+def test_a_step_costs_little_beside_the_models_own(smollm: Model) -> None:
+    constraint = smollm.constraint(json_grammar(SCHEMAS["nested"]))
+    logits = np.random.default_rng(0).normal(size=smollm.vocabulary.size).astype(np.float32)
+    smollm.cache.prefill(smollm.text_prompt("hello"), exact=True, check=lambda: None)
+    token = smollm.vocabulary.encode("{")[0]
+    constraint.masked(logits)
+
+    def seconds(work: Any) -> float:
+        times = []
+        for _ in range(20):
+            start = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - start)
+        return sorted(times)[10]
+
+    masking = seconds(lambda: constraint.masked(logits))
+    assert masking < seconds(lambda: smollm.cache.append(token))
