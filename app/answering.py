@@ -14,7 +14,7 @@ from .event_stream import event_stream
 from .inference.errors import Cancelled, ContextLengthExceeded, GrammarError, PromptError
 from .inference.generation import AnswerOptions, Delta, answers, best_answers
 from .inference.model import Model
-from .replies import Reply
+from .replies import Reply, Shown
 from .schemas import ChatRequest, CompletionRequest
 from .service import service
 
@@ -36,10 +36,13 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
         options = asked.options(model.file.settings)
         _check_options(options, model, asked)
         prompts, used = _prompts(asked, model, found, options)
-        references = [reference(source) for source in used]
-        reply = reply_type(
-            model.file.name, sum(map(len, prompts)), references, asked.top_logprobs is not None
+        shown = Shown(
+            references=[reference(source) for source in used],
+            logprobs=asked.top_logprobs is not None,
+            calls=isinstance(asked, ChatRequest) and asked.tools is not None,
+            legacy_call=isinstance(asked, ChatRequest) and asked.legacy_call,
         )
+        reply = reply_type(model.file.name, sum(map(len, prompts)), shown)
         deltas = _deltas(model, prompts, asked, options, check)
         if not asked.stream:
             return jsonify(reply.whole(deltas))
@@ -109,12 +112,12 @@ def _chat_prompt(
         room = min(room, options.max_tokens)
     for count in range(len(found), 0, -1):
         try:
-            prompt = model.chat_prompt(with_sources(asked.messages, found[:count]))
+            prompt = model.chat_prompt(with_sources(asked.messages, found[:count]), asked.tools)
         except ContextLengthExceeded:
             continue
         if len(prompt) + room <= model.context_length:
             return prompt, found[:count]
-    return model.chat_prompt(asked.messages), []
+    return model.chat_prompt(asked.messages, asked.tools), []
 
 
 def _echoes(asked: CompletionRequest | ChatRequest, model: Model) -> Iterator[str | None]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .inference.generation import Delta, FinishReason
 from .inference.log_probabilities import LogProbability, TokenLogProbability
+from .tool_calls import CallFinder, CallPiece
 
 Object = dict[str, Any]
 
@@ -26,22 +27,29 @@ class Answer:
     logprobs: list[TokenLogProbability] = field(default_factory=list)
 
 
-class Reply(ABC):
-    """One response; the subclasses say how their endpoint shapes a choice.
+@dataclass(frozen=True)
+class Shown:
+    """What a reply shows beside texts.
 
-    ``references`` are GPT4All's objects, for the sources of a chat's answers; ``logprobs`` says
-    whether log-probabilities are shown.
+    ``references`` are GPT4All's objects for the sources of a chat's answers. ``calls`` says that
+    answers may call functions, ``legacy_call`` that a call has OpenAI's old form.
     """
+
+    references: Sequence[Object] = ()
+    logprobs: bool = False
+    calls: bool = False
+    legacy_call: bool = False
+
+
+class Reply(ABC):
+    """One response; the subclasses say how their endpoint shapes a choice."""
 
     id_prefix: str
     whole_object: str
     chunk_object: str
 
-    def __init__(
-        self, model: str, prompt_tokens: int, references: Sequence[Object], logprobs: bool
-    ) -> None:
-        self._references = list(references) or None
-        self._with_logprobs = logprobs
+    def __init__(self, model: str, prompt_tokens: int, shown: Shown) -> None:
+        self._shown = shown
         self._head = {
             "id": f"{self.id_prefix}-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -71,10 +79,8 @@ class Reply(ABC):
             for choice in self._opening(index):
                 yield {**head, "choices": [choice]}
         for delta in self._counted(deltas):
-            if delta.text or (delta.logprobs and self._with_logprobs):
-                yield {**head, "choices": [self._piece(delta)]}
-            if delta.finish_reason:
-                yield {**head, "choices": [self._ending(delta.index, delta.finish_reason)]}
+            for choice in self._pieces(delta):
+                yield {**head, "choices": [choice]}
         if include_usage:
             yield {**head, "choices": [], "usage": self._usage()}
 
@@ -99,12 +105,8 @@ class Reply(ABC):
         """What a stream sends of an answer before its text."""
 
     @abstractmethod
-    def _piece(self, delta: Delta) -> Object:
-        """A piece of an answer's text."""
-
-    @abstractmethod
-    def _ending(self, index: int, reason: FinishReason) -> Object:
-        """The end of an answer, after its text."""
+    def _pieces(self, delta: Delta) -> Iterator[Object]:
+        """What a stream sends of an answer's text, and at its end."""
 
 
 class CompletionReply(Reply):
@@ -124,16 +126,16 @@ class CompletionReply(Reply):
     def _opening(self, index: int) -> list[Object]:
         return []
 
-    def _piece(self, delta: Delta) -> Object:
-        logprobs = self._logprobs(delta.index, delta.logprobs)
-        return _text_choice(delta.index, delta.text, None, logprobs)
-
-    def _ending(self, index: int, reason: FinishReason) -> Object:
-        return _text_choice(index, "", reason, None)
+    def _pieces(self, delta: Delta) -> Iterator[Object]:
+        if delta.text or (delta.logprobs and self._shown.logprobs):
+            logprobs = self._logprobs(delta.index, delta.logprobs)
+            yield _text_choice(delta.index, delta.text, None, logprobs)
+        if delta.finish_reason:
+            yield _text_choice(delta.index, "", delta.finish_reason, None)
 
     def _logprobs(self, index: int, found: Sequence[TokenLogProbability]) -> Object | None:
         """The lists of OpenAI's completions; ``text_offset`` counts characters of the text."""
-        if not self._with_logprobs:
+        if not self._shown.logprobs:
             return None
         offsets = []
         for token in found:
@@ -164,11 +166,17 @@ class ChatReply(Reply):
     whole_object = "chat.completion"
     chunk_object = "chat.completion.chunk"
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._finders: dict[int, CallFinder] = {}
+        self._references = list(self._shown.references) or None
+
     def _choice(self, index: int, answer: Answer) -> Object:
+        pieces = [*self._finder(index).feed(answer.text), *self._finder(index).finish()]
         return {
             "index": index,
-            "message": {"role": "assistant", "content": answer.text},
-            "finish_reason": answer.finish_reason,
+            "message": {"role": "assistant", **self._message(pieces)},
+            "finish_reason": self._reason(index, answer.finish_reason),
             "logprobs": self._logprobs(answer.logprobs),
             "references": self._references,
         }
@@ -176,16 +184,62 @@ class ChatReply(Reply):
     def _opening(self, index: int) -> list[Object]:
         return [_chat_chunk(index, {"role": "assistant", "content": ""})]
 
-    def _piece(self, delta: Delta) -> Object:
+    def _pieces(self, delta: Delta) -> Iterator[Object]:
+        pieces = self._finder(delta.index).feed(delta.text)
+        if delta.finish_reason:
+            pieces += self._finder(delta.index).finish()
+        deltas = [self._piece(piece) for piece in pieces]
         logprobs = self._logprobs(delta.logprobs)
-        return {**_chat_chunk(delta.index, {"content": delta.text}), "logprobs": logprobs}
+        if delta.logprobs and logprobs and not deltas:
+            deltas = [{"content": ""}]
+        for shown in deltas:
+            yield {**_chat_chunk(delta.index, shown), "logprobs": logprobs}
+            logprobs = None
+        if delta.finish_reason:
+            reason = self._reason(delta.index, delta.finish_reason)
+            ending = {"finish_reason": reason, "references": self._references}
+            yield {**_chat_chunk(delta.index, {}), **ending}
 
-    def _ending(self, index: int, reason: FinishReason) -> Object:
-        ending = {"finish_reason": reason, "references": self._references}
-        return {**_chat_chunk(index, {}), **ending}
+    def _finder(self, index: int) -> CallFinder:
+        return self._finders.setdefault(index, CallFinder(self._shown.calls))
+
+    def _reason(self, index: int, reason: FinishReason | None) -> str | None:
+        if reason == "stop" and self._finder(index).calls:
+            return "function_call" if self._shown.legacy_call else "tool_calls"
+        return reason
+
+    def _message(self, pieces: Sequence[str | CallPiece]) -> Object:
+        """The content and the calls of a whole message."""
+        content = "".join(piece for piece in pieces if isinstance(piece, str))
+        calls: list[Object] = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                continue
+            if piece.id:
+                function = {"name": piece.name, "arguments": ""}
+                calls.append({"id": piece.id, "type": "function", "function": function})
+            calls[piece.number]["function"]["arguments"] += piece.arguments
+        if not calls:
+            return {"content": content}
+        called = (
+            {"function_call": calls[0]["function"]}
+            if self._shown.legacy_call
+            else {"tool_calls": calls}
+        )
+        return {"content": content or None, **called}
+
+    def _piece(self, piece: str | CallPiece) -> Object:
+        """A piece of text or of a call, as a stream's delta."""
+        if isinstance(piece, str):
+            return {"content": piece}
+        function = {**({"name": piece.name} if piece.id else {}), "arguments": piece.arguments}
+        if self._shown.legacy_call:
+            return {"function_call": function}
+        head = {"id": piece.id, "type": "function"} if piece.id else {}
+        return {"tool_calls": [{"index": piece.number, **head, "function": function}]}
 
     def _logprobs(self, found: Sequence[TokenLogProbability]) -> Object | None:
-        if not self._with_logprobs:
+        if not self._shown.logprobs:
             return None
         content = [
             {**_token(token), "top_logprobs": [_token(other) for other in token.top or ()]}

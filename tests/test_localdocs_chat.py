@@ -156,13 +156,13 @@ def test_a_real_model_answers_what_only_the_folder_knows(server: Server, data_di
         "## Parking\n\nVisitors park behind the bakery.\n"
     )
     add_collection(data_dir, folder, "Knowledge")
-    client = OpenAI(base_url=f"{server.url}/v1", api_key="none")
-    answer = client.chat.completions.create(
-        model=DEFAULT_MODEL,
-        messages=[{"role": "user", "content": "What is the coffee machine's name?"}],
-        temperature=0,
-        max_tokens=30,
-    )
+    with OpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
+        answer = client.chat.completions.create(
+            model=DEFAULT_MODEL,
+            messages=[{"role": "user", "content": "What is the coffee machine's name?"}],
+            temperature=0,
+            max_tokens=30,
+        )
     [found] = answer.choices[0].to_dict()["references"]
     Collections(data_dir / "localdocs").remove("Knowledge")
     assert "Brunhilde" in (answer.choices[0].message.content or "")

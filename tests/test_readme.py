@@ -71,7 +71,7 @@ def test_localdocs_commands_and_snippet_work(server: Server, data_dir: Path) -> 
             check=True,
         )
         output += run.stdout
-    assert "Manual: 3 files" in output
+    assert re.search(r"^Manual: [3-9] files", output, re.MULTILINE)
     assert "models.md, lines" in output
     snippet = code("python", "references").replace("http://127.0.0.1:4891", server.url)
     try:

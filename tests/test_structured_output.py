@@ -233,14 +233,14 @@ def test_openais_client_parses_what_a_real_model_says(server: Server) -> None:
         age: int
         adult: bool
 
-    client = OpenAI(base_url=f"{server.url}/v1", api_key="none")
-    answer = client.chat.completions.parse(
-        model=DEFAULT_MODEL,
-        messages=[{"role": "user", "content": "Ann is 41 years old. Describe her as JSON."}],
-        response_format=Person,
-        temperature=0,
-        max_tokens=60,
-    )
+    with OpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
+        answer = client.chat.completions.parse(
+            model=DEFAULT_MODEL,
+            messages=[{"role": "user", "content": "Ann is 41 years old. Describe her as JSON."}],
+            response_format=Person,
+            temperature=0,
+            max_tokens=60,
+        )
     person = answer.choices[0].message.parsed
     assert person is not None
     assert (person.name, person.age) == ("Ann", 41)

@@ -75,3 +75,27 @@ def test_a_template_cannot_leave_its_sandbox(source: str) -> None:
 
 def test_a_template_sees_nothing_of_the_server() -> None:
     assert render("[{{ raise_exception.__globals__ }}{{ bos_token.__class__ }}]") == "[]"
+
+
+TURNS = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}</>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+QUESTION = {"role": "user", "content": "yes"}
+
+
+@pytest.mark.parametrize("begun", ["yes", " Well, ", "yes</>"])
+def test_a_last_message_of_the_assistant_is_the_beginning_of_the_answer(begun: str) -> None:
+    template = ChatTemplate(TURNS, "", "")
+    text = template.render([QUESTION, {"role": "assistant", "content": begun}])
+    assert text == f"<user>yes</><assistant>{begun.strip()}"
+
+
+@pytest.mark.parametrize("last", [QUESTION, {"role": "assistant", "content": ""}])
+def test_otherwise_the_assistants_turn_begins(last: dict[str, str]) -> None:
+    assert ChatTemplate(TURNS, "", "").render([QUESTION, last]).endswith("<assistant>")
+
+
+def test_a_template_that_hides_the_begun_answer_says_so() -> None:
+    with pytest.raises(PromptError, match="does not show the last message"):
+        ChatTemplate("x", "", "").render([QUESTION, {"role": "assistant", "content": "yes"}])

@@ -132,9 +132,6 @@ def test_openai_fields_that_change_nothing_are_accepted(client: FlaskClient) -> 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("tools", [{"type": "function", "function": {"name": "f"}}]),
-        ("tool_choice", "required"),
-        ("functions", [{"name": "f"}]),
         ("modalities", ["text", "audio"]),
         ("audio", {"voice": "x"}),
         ("verbosity", "low"),
@@ -226,9 +223,9 @@ def test_a_token_id_that_the_model_does_not_have_is_refused(
         (["hi"], "messages[0]", "must be an object."),
         ([{"content": "a"}], "messages[0].role", "is required."),
         (
-            [{"role": "tool", "content": "a"}],
+            [{"role": "robot", "content": "a"}],
             "messages[0].role",
-            "must be one of system, developer, user, assistant.",
+            "must be one of system, developer, user, assistant, tool, function.",
         ),
         ([{"role": "user"}], "messages[0].content", "is required."),
         (

@@ -14,6 +14,7 @@ from .library import ModelFile
 from .model_cache import Facts, PreparedModel
 from .template import ChatTemplate
 from .tokenizer import Vocabulary
+from .tools import Tools, plain_messages
 
 
 class Model:
@@ -78,7 +79,9 @@ class Model:
                 )
         return self._checked(list(tokens))
 
-    def chat_prompt(self, messages: Sequence[Mapping[str, Any]]) -> list[int]:
+    def chat_prompt(
+        self, messages: Sequence[Mapping[str, Any]], tools: Tools | None = None
+    ) -> list[int]:
         """The token ids of a chat, up to where the assistant's answer begins.
 
         Control tokens in the messages' own text are text: only the template sets roles. The
@@ -89,11 +92,12 @@ class Model:
         system = self.file.settings.system_message
         if system and not any(message["role"] == "system" for message in messages):
             messages = [{"role": "system", "content": system}, *messages]
-        protected = [
-            {key: self.vocabulary.protect(text) for key, text in message.items()}
-            for message in messages
-        ]
-        text = self._chat_template().render(protected)
+        template = self._chat_template()
+        if template.knows_tools:
+            signatures = [f.signature for f in tools.functions] if tools is not None else None
+        else:
+            messages, signatures = plain_messages(messages, tools), None
+        text = template.render(self._protected(messages), self._protected(signatures))
         return self._checked(self._encode(text, protected=True))
 
     def check_grammar(self, grammar: str) -> None:
@@ -112,6 +116,16 @@ class Model:
         if self._constraint_tokens is None:
             self._constraint_tokens = ConstraintTokens(self.vocabulary, sorted(self.end_tokens))
         return self._constraint_tokens
+
+    def _protected(self, value: Any) -> Any:
+        """``value`` with every text in it protected."""
+        if isinstance(value, str):
+            return self.vocabulary.protect(value)
+        if isinstance(value, Mapping):
+            return {self._protected(key): self._protected(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._protected(item) for item in value]
+        return value
 
     def _encode(self, text: str, *, protected: bool = False) -> list[int]:
         # A token is at most so long: what cannot fit is not worth seconds of encoding.

@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validates_schema
 
+from ..inference.constraint import json_grammar
 from ..inference.generation import AnswerOptions
 from ..inference.library import ModelSettings
 from ..inference.sampling import Sampling
@@ -23,7 +24,7 @@ from .fields import (
 )
 from .loading import RequestSchema
 
-GRAMMAR_FIELDS = ("grammar", "json_schema", "response_format")
+_GRAMMAR_FIELDS = ("grammar", "json_schema", "response_format")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class AnswerSchema(RequestSchema):
 
     @validates_schema
     def _check_grammars(self, data: dict[str, Any], **kwargs: Any) -> None:
-        given = [field for field in GRAMMAR_FIELDS if data.get(field) is not None]
+        given = [field for field in _GRAMMAR_FIELDS if data.get(field) is not None]
         if len(given) > 1:
             raise ValidationError(f"cannot be used together with {given[1]}.", given[0])
 
@@ -116,10 +117,18 @@ class AnswerSchema(RequestSchema):
             raise ValidationError("is only allowed when stream is true.", "stream_options")
 
 
-def answer_fields(data: dict[str, Any], max_tokens: int | None) -> dict[str, Any]:
+def asked_grammar(data: dict[str, Any]) -> tuple[str, str | None]:
+    """The field of a loaded request that asks for a grammar, and the grammar."""
+    for field in _GRAMMAR_FIELDS:
+        if (value := data.get(field)) is not None:
+            return field, value if isinstance(value, str) else json_grammar(value)
+    return "", None
+
+
+def answer_fields(
+    data: dict[str, Any], max_tokens: int | None, grammar: tuple[str, str | None]
+) -> dict[str, Any]:
     """The fields of `AnswerRequest`, from a loaded request."""
-    grammars = {field: data[field] for field in GRAMMAR_FIELDS if data.get(field) is not None}
-    grammar_field, grammar = next(iter(grammars.items()), ("", None))
     return {
         "model": data["model"],
         "n": data["n"],
@@ -128,8 +137,8 @@ def answer_fields(data: dict[str, Any], max_tokens: int | None) -> dict[str, Any
         "sampling": {k: data[k] for k in Sampling.__dataclass_fields__ if k in data},
         "top_logprobs": data["top_logprobs"],
         "best_of": data.get("best_of", data["n"]),
-        "grammar": grammar,
-        "grammar_field": grammar_field,
+        "grammar_field": grammar[0],
+        "grammar": grammar[1],
         "stream": data["stream"],
         "include_usage": data.get("stream_options", {}).get("include_usage", False),
     }

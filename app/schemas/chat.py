@@ -6,22 +6,30 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from ..inference.constraint import json_grammar
 from ..inference.generation import AnswerOptions
 from ..inference.library import ModelSettings
-from .answers import AnswerRequest, AnswerSchema, answer_fields
+from ..inference.tools import Tools
+from .answers import AnswerRequest, AnswerSchema, answer_fields, asked_grammar
 from .fields import Boolean, Ignored, Integer, JsonSchema, MessageText, Text, Unsupported, between
 from .loading import RequestSchema
+from .tools import CallFunctionSchema, CallSchema, FunctionSchema, ToolChoice, ToolSchema, tools_of
 
 _FORMATS = ("text", "json_object", "json_schema")
-_ROLES = ("system", "developer", "user", "assistant")
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_FUNCTIONS = validate.Length(max=128, error="may hold at most {max} functions.")
 
 
 @dataclass(frozen=True)
 class ChatRequest(AnswerRequest):
-    """Messages to answer: ``role``, ``content`` and perhaps ``name``, all strings."""
+    """Messages to answer, as OpenAI's but for what chat templates expect.
 
-    messages: Sequence[Mapping[str, str]]
+    ``content`` is a string; the arguments of ``tool_calls`` are values, not JSON. ``legacy_call``
+    says that a call of ``tools`` shall be shown in the old form of OpenAI.
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    tools: Tools | None
+    legacy_call: bool
 
     def options(self, defaults: ModelSettings) -> AnswerOptions:
         """As for all requests; a chat without a limit has that of the model's settings."""
@@ -36,22 +44,37 @@ class MessageSchema(RequestSchema):
         required=True,
         validate=validate.OneOf(_ROLES, error="must be one of {choices}."),
     )
-    content = MessageText(required=True)
+    content = MessageText()
     name = Text()
+    tool_calls = fields.List(fields.Nested(CallSchema))
+    tool_call_id = Text()
+    function_call = fields.Nested(CallFunctionSchema)
 
     annotations = Ignored()
     audio = Unsupported()
-    function_call = Unsupported()
+    reasoning_content = Ignored()
     refusal = Unsupported()
-    tool_call_id = Unsupported()
-    tool_calls = Unsupported([])
+
+    @validates_schema
+    def _check_content(self, data: dict[str, Any], **kwargs: Any) -> None:
+        calls = data.get("tool_calls") or data.get("function_call")
+        if calls and data["role"] != "assistant":
+            field = "tool_calls" if data.get("tool_calls") else "function_call"
+            raise ValidationError("only the assistant calls functions.", field)
+        if "content" not in data and not calls:
+            raise ValidationError("is required.", "content")
 
     @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> dict[str, str]:
-        # Today's OpenAI calls the system message of some models the developer's.
-        role = "system" if data["role"] == "developer" else data["role"]
-        name = {"name": data["name"]} if "name" in data else {}
-        return {"role": role, "content": data["content"], **name}
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        # Today's OpenAI calls the system message of some models the developer's, and the result
+        # of a function a tool's.
+        role = {"developer": "system", "function": "tool"}.get(data["role"], data["role"])
+        message: dict[str, Any] = {"role": role, "content": data.get("content", "")}
+        calls = data.get("tool_calls") or []
+        if "function_call" in data:
+            calls = [{"id": "call_0", "type": "function", "function": data["function_call"]}]
+        kept: dict[str, Any] = {key: data[key] for key in ("name", "tool_call_id") if key in data}
+        return {**message, **({"tool_calls": calls} if calls else {}), **kept}
 
 
 class JsonSchemaSchema(RequestSchema):
@@ -64,7 +87,7 @@ class JsonSchemaSchema(RequestSchema):
 
 
 class ResponseFormatSchema(RequestSchema):
-    """OpenAI's ``response_format``; becomes a grammar, or None for text."""
+    """OpenAI's ``response_format``; becomes a JSON Schema, or None for text."""
 
     type = Text(required=True, validate=validate.OneOf(_FORMATS, error="must be one of {choices}."))
     json_schema = fields.Nested(JsonSchemaSchema)
@@ -76,12 +99,13 @@ class ResponseFormatSchema(RequestSchema):
             raise ValidationError("is required.", "json_schema")
 
     @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> str | None:
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> Mapping[str, Any] | None:
         if data["type"] == "text":
             return None
-        if "json_schema" in data:
-            return str(data["json_schema"]["schema"])
-        return str(data.get("schema", json_grammar({"type": "object"})))
+        schema: Mapping[str, Any] = (data.get("json_schema") or data).get(
+            "schema", {"type": "object"}
+        )
+        return schema
 
 
 class ChatSchema(AnswerSchema):
@@ -96,20 +120,21 @@ class ChatSchema(AnswerSchema):
     max_completion_tokens = Integer(validate=between(1))
 
     audio = Unsupported()
-    function_call = Unsupported("none", "auto")
-    functions = Unsupported([])
+    tools = fields.List(fields.Nested(ToolSchema), validate=_FUNCTIONS)
+    tool_choice = ToolChoice("none", "auto", "required", nested=True)
+    parallel_tool_calls = Boolean()
+    functions = fields.List(fields.Nested(FunctionSchema), validate=_FUNCTIONS)
+    function_call = ToolChoice("none", "auto", nested=False)
+
     logprobs = Boolean(load_default=False)
     modalities = Unsupported(["text"])
     moderation = Unsupported()
     response_format = fields.Nested(ResponseFormatSchema)
-    tool_choice = Unsupported("none", "auto")
-    tools = Unsupported([])
     top_logprobs = Integer(validate=between(0, 20))
     verbosity = Unsupported("medium")
     web_search_options = Unsupported()
 
     metadata = Ignored()
-    parallel_tool_calls = Ignored()
     prediction = Ignored()
     prompt_cache_key = Ignored()
     prompt_cache_options = Ignored()
@@ -135,4 +160,15 @@ class ChatSchema(AnswerSchema):
     def _make(self, data: dict[str, Any], **kwargs: Any) -> ChatRequest:
         data["top_logprobs"] = data.get("top_logprobs", 0) if data["logprobs"] else None
         limit = data.get("max_tokens", data.get("max_completion_tokens"))
-        return ChatRequest(messages=data["messages"], **answer_fields(data, limit))
+        tools = tools_of(data, data.get("response_format"))
+        grammar = asked_grammar(data)
+        if tools is not None:
+            if grammar[0] not in ("", "response_format"):
+                raise ValidationError("cannot be used together with tools.", grammar[0])
+            grammar = "functions" if data.get("functions") else "tools", tools.grammar
+        return ChatRequest(
+            messages=data["messages"],
+            tools=tools,
+            legacy_call=bool(data.get("functions")),
+            **answer_fields(data, limit, grammar),
+        )

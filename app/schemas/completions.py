@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, post_load, validates_schema
 
-from .answers import AnswerRequest, AnswerSchema, answer_fields
+from .answers import AnswerRequest, AnswerSchema, answer_fields, asked_grammar
 from .fields import Boolean, CompletionLogprobs, Integer, Prompts, Unsupported, between
 
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's and GPT4All's
@@ -49,5 +49,6 @@ class CompletionSchema(AnswerSchema):
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> CompletionRequest:
         data["top_logprobs"] = data["logprobs"]
-        shared = answer_fields(data, data.get("max_tokens", _DEFAULT_MAX_TOKENS))
+        limit = data.get("max_tokens", _DEFAULT_MAX_TOKENS)
+        shared = answer_fields(data, limit, asked_grammar(data))
         return CompletionRequest(prompt=data["prompt"], echo=data["echo"], **shared)

@@ -1,12 +1,13 @@
 """marshmallow fields for JSON: strict about types, with messages that say what is allowed."""
 
 import json
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from ..inference.constraint import gbnf_grammar, json_grammar
+from ..inference.constraint import gbnf_grammar
 from ..inference.errors import GrammarError
 
 
@@ -24,7 +25,7 @@ def between(low: float | None = None, high: float | None = None) -> validate.Ran
     return validate.Range(low, high, error="must be between {min} and {max}, not {input}.")
 
 
-class _JsonField(fields.Field[Any]):
+class JsonField(fields.Field[Any]):
     """A field whose `_read` takes the JSON value alone, and raises `ValidationError`."""
 
     default_error_messages = {"required": "is required."}
@@ -36,7 +37,7 @@ class _JsonField(fields.Field[Any]):
         return value
 
 
-class Integer(_JsonField, fields.Integer):
+class Integer(JsonField, fields.Integer):
     """A whole number; ``5.0`` is one, as in JSON Schema, ``"5"`` is not."""
 
     def _read(self, value: Any) -> int:
@@ -47,7 +48,7 @@ class Integer(_JsonField, fields.Integer):
         return value
 
 
-class Number(_JsonField, fields.Float):
+class Number(JsonField, fields.Float):
     """A number, not a string that looks like one."""
 
     def _read(self, value: Any) -> float:
@@ -56,7 +57,7 @@ class Number(_JsonField, fields.Float):
         return value
 
 
-class Boolean(_JsonField, fields.Boolean):
+class Boolean(JsonField, fields.Boolean):
     """``true`` or ``false``."""
 
     def _read(self, value: Any) -> bool:
@@ -65,7 +66,7 @@ class Boolean(_JsonField, fields.Boolean):
         return value
 
 
-class Text(_JsonField, fields.String):
+class Text(JsonField, fields.String):
     """A string."""
 
     def _read(self, value: Any) -> str:
@@ -74,11 +75,11 @@ class Text(_JsonField, fields.String):
         return value
 
 
-class Ignored(_JsonField):
+class Ignored(JsonField):
     """A field of OpenAI's that changes nothing here, whatever its value."""
 
 
-class Unsupported(_JsonField):
+class Unsupported(JsonField):
     """A field of OpenAI's that this server does not have, for the ``reason``.
 
     ``neutral`` are the values that ask for nothing, beside null.
@@ -100,7 +101,7 @@ class Unsupported(_JsonField):
         )
 
 
-class StopStrings(_JsonField):
+class StopStrings(JsonField):
     """A string or a list of strings; becomes a tuple."""
 
     most, longest = 32, 1000
@@ -116,7 +117,7 @@ class StopStrings(_JsonField):
         return tuple(strings)
 
 
-class CompletionLogprobs(_JsonField):
+class CompletionLogprobs(JsonField):
     """How many of the most likely tokens a completion shall show, 0 to 5; false is none."""
 
     def _read(self, value: Any) -> int | None:
@@ -127,7 +128,7 @@ class CompletionLogprobs(_JsonField):
         return value
 
 
-class LogitBias(_JsonField):
+class LogitBias(JsonField):
     """An object of token ids, as strings, with what is added to their logits; becomes pairs."""
 
     most = 1000
@@ -147,16 +148,16 @@ class LogitBias(_JsonField):
         return tuple((int(token), float(bias)) for token, bias in value.items())
 
 
-class JsonSchema(_JsonField):
-    """A JSON Schema; becomes the grammar of what fits it. What it means is judged later."""
+class JsonSchema(JsonField):
+    """A JSON Schema. What it means is judged later."""
 
-    def _read(self, value: Any) -> str:
+    def _read(self, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, dict):
             raise ValidationError(f"must be a JSON Schema, that is an object, not {shown(value)}.")
-        return json_grammar(value)
+        return value
 
 
-class Gbnf(_JsonField):
+class Gbnf(JsonField):
     """A grammar in llama.cpp's notation."""
 
     def _read(self, value: Any) -> str:
@@ -168,7 +169,7 @@ class Gbnf(_JsonField):
             raise ValidationError(str(error)) from error
 
 
-class Prompts(_JsonField):
+class Prompts(JsonField):
     """A string, a list of strings, a list of token ids, or a list of such lists.
 
     Becomes a list with a string or a list of integers for each prompt.
@@ -195,7 +196,7 @@ def _are_token_ids(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(type(item) is int for item in value)
 
 
-class MessageText(_JsonField):
+class MessageText(JsonField):
     """A message's content: a string or a list of text parts, which become lines of one string."""
 
     def _read(self, value: Any) -> str:
