@@ -49,6 +49,9 @@ def test_without_a_file_the_defaults_are_gpt4alls(tmp_path: Path) -> None:
         "min_p": 0.0,
         "repeat_penalty": 1.18,
         "repeat_last_n": 64,
+        "frequency_penalty": 0.0,
+        "presence_penalty": 0.0,
+        "logit_bias": (),
         "seed": None,
     }
 
