@@ -10,7 +10,7 @@ DEFAULT_MODEL := instance/models/SmolLM2-135M-Instruct.Q4_1.gguf
 # llama.cpp of October 2026
 LLAMA_CPP := xllamacpp==2026.10.11549
 
-.PHONY: install model run test lint lock oracle record bench-localdocs
+.PHONY: install model run test lint clients lock oracle record bench-localdocs
 
 install: .venv/installed
 
@@ -26,8 +26,17 @@ run: model
 	$(BIN)/waitress-serve --listen=127.0.0.1:$(PORT) --threads=$(THREADS) \
 		--channel-request-lookahead=1 wsgi:app
 
-test: model
+test: model clients
 	$(BIN)/python -m pytest
+
+# Other people's programs that the tests run, apart from the rest; Node's only if it is there.
+clients: .venv-clients/installed
+	if command -v npm >/dev/null; then cd tests/clients && npm install --silent --no-package-lock --ignore-scripts; fi
+
+.venv-clients/installed: tests/clients/requirements.txt
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet -r $<
+	touch $@
 
 lint: install
 	$(BIN)/ruff check .
@@ -52,8 +61,11 @@ bench-localdocs: install
 	$(BIN)/python -m benchmarks.retrieval "$(CRANFIELD)"
 
 # Pins the newest releases that setup.cfg allows, for all supported Pythons; needs uv.
+LOCK := grep -v '^\#' | uv pip compile - --quiet --upgrade --universal --python-version 3.10 \
+	--fork-strategy fewest --no-header --no-annotate --output-file
+SETUP := $(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); \
+	e = p['options.extras_require'];
+
 lock:
-	$(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); \
-	print(p['options']['install_requires'] + p['options.extras_require']['test'])" \
-	| grep -v '^#' | uv pip compile - --quiet --upgrade --universal --python-version 3.10 \
-	--fork-strategy fewest --no-header --no-annotate --output-file requirements.txt
+	$(SETUP) print(p['options']['install_requires'] + e['test'])" | $(LOCK) requirements.txt
+	$(SETUP) print(e['clients'])" | $(LOCK) tests/clients/requirements.txt

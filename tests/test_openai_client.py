@@ -83,3 +83,61 @@ def test_a_closed_stream_leaves_the_server_usable(client: openai.OpenAI) -> None
         stream.close()
     answer = client.chat.completions.create(model="m", messages=QUESTION, max_tokens=3)
     assert answer.choices[0].message.content
+
+
+GREET = {
+    "type": "function",
+    "function": {
+        "name": "greet",
+        "parameters": {
+            "type": "object",
+            "properties": {"who": {"type": "string", "maxLength": 10}},
+            "required": ["who"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def test_the_stream_helper_gathers_what_a_plain_answer_has(client: openai.OpenAI) -> None:
+    how = {"model": DEFAULT_MODEL, "messages": QUESTION, "temperature": 0, "logprobs": True}
+    plain = client.chat.completions.create(**how)
+    with client.chat.completions.stream(**how) as stream:
+        kinds = {event.type for event in stream}
+        final = stream.get_final_completion()
+    assert {"chunk", "content.delta", "content.done", "logprobs.content.delta"} <= kinds
+    assert final.choices[0].message.content == plain.choices[0].message.content
+    assert final.choices[0].finish_reason == plain.choices[0].finish_reason
+    assert final.choices[0].logprobs.content == plain.choices[0].logprobs.content
+
+
+def test_the_stream_helper_gathers_a_call(client: openai.OpenAI) -> None:
+    how = {"model": DEFAULT_MODEL, "messages": QUESTION, "temperature": 0, "tools": [GREET]}
+    forced = {"tool_choice": {"type": "function", "function": {"name": "greet"}}}
+    plain = client.chat.completions.create(**how, **forced)
+    with client.chat.completions.stream(**how, **forced) as stream:
+        kinds = {event.type for event in stream}
+        final = stream.get_final_completion()
+    assert "tool_calls.function.arguments.done" in kinds
+    [call], [expected] = final.choices[0].message.tool_calls, plain.choices[0].message.tool_calls
+    assert call.function.arguments == expected.function.arguments
+    assert final.choices[0].finish_reason == "tool_calls"
+
+
+def test_a_calls_result_goes_back_into_the_conversation(client: openai.OpenAI) -> None:
+    how = {"model": DEFAULT_MODEL, "tools": [GREET], "temperature": 0, "max_tokens": 40}
+    first = client.chat.completions.create(**how, messages=QUESTION, tool_choice="required")
+    message = first.choices[0].message
+    results = [
+        {"role": "tool", "tool_call_id": call.id, "content": "Paris"} for call in message.tool_calls
+    ]
+    second = client.chat.completions.create(**how, messages=[*QUESTION, message, *results])
+    assert second.usage.prompt_tokens > first.usage.prompt_tokens
+
+
+def test_a_begun_answer_is_continued(client: openai.OpenAI) -> None:
+    begun = {"role": "assistant", "content": "The capital of France is"}
+    answer = client.chat.completions.create(
+        model=DEFAULT_MODEL, messages=[*QUESTION, begun], temperature=0, max_tokens=3
+    )
+    assert answer.choices[0].message.content.startswith(" Paris")
