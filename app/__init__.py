@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from flask import Config, Flask
 
-from .blueprints import chat, completions, health, models
+from .blueprints import chat, completions, health, models, openapi
 from .cli.localdocs import localdocs_cli
 from .cli.models import models_cli
 from .errors import register_errors
@@ -35,7 +35,7 @@ def create_app(settings: Mapping[str, str] | None = None, *, serve: bool = False
     app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
 
     register_errors(app)
-    for module in (health, models, completions, chat):
+    for module in (health, models, completions, chat, openapi):
         app.register_blueprint(module.blueprint)
     app.cli.add_command(models_cli)
     app.cli.add_command(localdocs_cli)

@@ -35,6 +35,7 @@ WEATHER: dict[str, Any] = {
 }
 TIME: dict[str, Any] = {
     "name": "get_time",
+    "strict": True,
     "parameters": {
         "type": "object",
         "properties": {"utc": {"type": "boolean"}},
@@ -105,7 +106,7 @@ def test_by_default_the_model_may_answer_in_text(client: FlaskClient) -> None:
 
 
 def test_a_model_that_begins_a_call_by_itself_is_held_to_it(tiny: Model) -> None:
-    functions = [Function(**{"description": "", **function}) for function in (WEATHER, TIME)]
+    functions = [Function(name, "", parameters) for name, parameters in PARAMETERS.items()]
     for parallel in (True, False):
         constraint = tiny.constraint(Tools(functions, parallel=parallel).grammar)
         for token in tiny.vocabulary.encode(

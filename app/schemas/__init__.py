@@ -4,6 +4,7 @@ from .chat import ChatRequest, ChatSchema
 from .completions import CompletionRequest, CompletionSchema
 from .loading import load
 from .model_settings import ModelSettingsFiles
+from .openapi import openapi_document
 from .settings import Settings, SettingsError, read_settings
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "Settings",
     "SettingsError",
     "load",
+    "openapi_document",
     "read_settings",
 ]

@@ -29,6 +29,8 @@ class JsonField(fields.Field[Any]):
     """A field whose `_read` takes the JSON value alone, and raises `ValidationError`."""
 
     default_error_messages = {"required": "is required."}
+    # What apispec cannot see of it: a JSON Schema.
+    openapi: Mapping[str, Any] = {}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         return self._read(value)
@@ -104,6 +106,10 @@ class Unsupported(JsonField):
 class StopStrings(JsonField):
     """A string or a list of strings; becomes a tuple."""
 
+    openapi = {
+        "anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": "string"}}]
+    }
+
     most, longest = 32, 1000
 
     def _read(self, value: Any) -> tuple[str, ...]:
@@ -120,6 +126,8 @@ class StopStrings(JsonField):
 class CompletionLogprobs(JsonField):
     """How many of the most likely tokens a completion shall show, 0 to 5; false is none."""
 
+    openapi = {"type": ["integer", "boolean"], "minimum": 0, "maximum": 5}
+
     def _read(self, value: Any) -> int | None:
         if value is False:  # some clients send the chat's form
             return None
@@ -130,6 +138,12 @@ class CompletionLogprobs(JsonField):
 
 class LogitBias(JsonField):
     """An object of token ids, as strings, with what is added to their logits; becomes pairs."""
+
+    openapi = {
+        "type": "object",
+        "propertyNames": {"pattern": "^[0-9]{1,9}$"},
+        "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100},
+    }
 
     most = 1000
 
@@ -151,6 +165,8 @@ class LogitBias(JsonField):
 class JsonSchema(JsonField):
     """A JSON Schema. What it means is judged later."""
 
+    openapi = {"type": "object"}
+
     def _read(self, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, dict):
             raise ValidationError(f"must be a JSON Schema, that is an object, not {shown(value)}.")
@@ -159,6 +175,8 @@ class JsonSchema(JsonField):
 
 class Gbnf(JsonField):
     """A grammar in llama.cpp's notation."""
+
+    openapi = {"type": "string"}
 
     def _read(self, value: Any) -> str:
         if not isinstance(value, str):
@@ -174,6 +192,19 @@ class Prompts(JsonField):
 
     Becomes a list with a string or a list of integers for each prompt.
     """
+
+    openapi = {
+        "anyOf": [
+            {"type": "string"},
+            {"type": "array", "minItems": 1, "items": {"type": "string"}},
+            {"type": "array", "minItems": 1, "items": {"type": "integer"}},
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "array", "minItems": 1, "items": {"type": "integer"}},
+            },
+        ]
+    }
 
     most = 1000
 
@@ -198,6 +229,20 @@ def _are_token_ids(value: Any) -> bool:
 
 class MessageText(JsonField):
     """A message's content: a string or a list of text parts, which become lines of one string."""
+
+    openapi = {
+        "anyOf": [
+            {"type": ["string", "null"]},
+            {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["type", "text"],
+                    "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+                },
+            },
+        ]
+    }
 
     def _read(self, value: Any) -> str:
         if isinstance(value, str):

@@ -36,7 +36,7 @@ class FunctionSchema(RequestSchema):
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Function:
-        return Function(**data)
+        return Function(data["name"], data["description"], data["parameters"])
 
 
 class ToolSchema(RequestSchema):
@@ -55,6 +55,8 @@ class ToolSchema(RequestSchema):
 
 class ToolChoice(JsonField):
     """``none``, ``auto``, ``required``, or an object that names a function: ``{"name": ...}``."""
+
+    openapi = {"type": ["string", "object"]}
 
     def __init__(self, *words: str, nested: bool) -> None:
         super().__init__()

@@ -1,0 +1,133 @@
+"""The API described in OpenAPI 3.1, from the same schemas that validate its requests."""
+
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow import fields
+
+from .chat import ChatSchema
+from .completions import CompletionSchema
+from .fields import Ignored, JsonField, Unsupported
+
+_TEXT = {"type": "string"}
+_NULLABLE_TEXT = {"type": ["string", "null"]}
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": _TEXT,
+                "type": _TEXT,
+                "param": _NULLABLE_TEXT,
+                "code": _NULLABLE_TEXT,
+            },
+        }
+    },
+}
+_MODEL = {
+    "type": "object",
+    "required": ["id", "object", "created", "owned_by"],
+    "properties": {
+        "id": _TEXT,
+        "object": {"const": "model"},
+        "created": {"type": "integer"},
+        "owned_by": _TEXT,
+    },
+}
+_MODELS = {
+    "type": "object",
+    "required": ["object", "data"],
+    "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": _MODEL}},
+}
+_EVENT = {"type": "object", "properties": {"event": _TEXT, "data": _TEXT}}
+_USAGE = {
+    "type": "object",
+    "required": ["prompt_tokens", "completion_tokens", "total_tokens"],
+    "additionalProperties": {"type": "integer"},
+}
+
+
+def openapi_document(max_n: int) -> dict[str, Any]:
+    """The OpenAPI document; ``max_n`` is the largest ``n``."""
+    plugin = MarshmallowPlugin()
+    spec = APISpec("gpt4all-wsgi", "0.1.0", "3.1.0", plugins=[plugin])
+    assert plugin.converter is not None
+    plugin.converter.add_attribute_function(_described)  # type: ignore[no-untyped-call]
+    spec.path(
+        "/v1/chat/completions",
+        operations=_posts(ChatSchema(max_n), "chat.completion", "Answer a conversation."),
+    )
+    spec.path(
+        "/v1/completions",
+        operations=_posts(CompletionSchema(max_n), "text_completion", "Continue a text."),
+    )
+    spec.path("/v1/models", operations=_gets("The models.", _MODELS))
+    name = {"in": "path", "name": "name", "required": True, "schema": {**_TEXT, "minLength": 1}}
+    spec.path("/v1/models/{name}", operations=_gets("A model.", _MODEL, name, "404"))
+    spec.path("/health", operations=_gets("Whether the server is there.", {"type": "object"}))
+    document: dict[str, Any] = spec.to_dict()
+    return document
+
+
+def _posts(schema: Any, kind: str, summary: str) -> dict[str, Any]:
+    answer = {
+        "type": "object",
+        "required": ["id", "object", "created", "model", "choices", "usage"],
+        "properties": {
+            "id": _TEXT,
+            "object": {"const": kind},
+            "created": {"type": "integer"},
+            "model": _TEXT,
+            "choices": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+            "usage": _USAGE,
+        },
+    }
+    return {
+        "post": {
+            "summary": summary,
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+            "responses": {
+                "200": {
+                    "description": "The answer, with stream as server-sent events.",
+                    "content": {
+                        "application/json": {"schema": answer},
+                        "text/event-stream": {"schema": _EVENT},
+                    },
+                },
+                **_errors("400", "404", "413", "503"),
+            },
+        }
+    }
+
+
+def _gets(summary: str, answer: dict[str, Any], *more: Any) -> dict[str, Any]:
+    parameters = [item for item in more if isinstance(item, dict)]
+    statuses = [item for item in more if isinstance(item, str)]
+    good = {"description": summary, "content": {"application/json": {"schema": answer}}}
+    operation = {"summary": summary, "responses": {"200": good, **_errors(*statuses)}}
+    return {"get": {**operation, **({"parameters": parameters} if parameters else {})}}
+
+
+def _errors(*statuses: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": _ERROR}}
+    return {status: {"description": "An error.", "content": content} for status in statuses}
+
+
+def _described(converter: Any, field: fields.Field[Any], **kwargs: Any) -> dict[str, Any]:
+    """What apispec cannot know of this project's fields."""
+    found: dict[str, Any] = {}
+    if isinstance(field, JsonField):
+        found = dict(field.openapi)
+    if isinstance(field, Unsupported):
+        found["description"] = "Not supported by this server."
+    if isinstance(field, Ignored):
+        found["description"] = "Changes nothing."
+    kind = found.get("type", kwargs["ret"].get("type"))
+    if kind and not field.required:
+        # null is as good as leaving a field out.
+        found["type"] = [kind, "null"] if isinstance(kind, str) else [*kind, "null"]
+    return found
