@@ -102,6 +102,9 @@ def api_error_of(error: Exception) -> ApiError:
     match error:
         case ApiError():
             return error
+        case RecursionError():
+            # Nothing here goes deep but what a request brings: schemas, arguments of calls.
+            return InvalidRequest("The request is nested too deeply.")
         case GrammarError():
             return InvalidRequest(f"The answer cannot be held to its grammar: {error}")
         case ModelError():

@@ -49,7 +49,8 @@ class CallFinder:
         text, self._held = self._held, ""
         if not self._inside:
             return self._text(text)
-        # The answer was cut in the middle of a call.
+        # The answer was cut in the middle of a call, perhaps of its end.
+        text = text[: len(text) - _overlap(text, _END)]
         return [CallPiece(self.calls - 1, arguments=text)] if self._named and text else []
 
     def _step(self) -> list[str | CallPiece] | None:

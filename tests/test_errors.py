@@ -2,6 +2,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.errors import api_error_of
+
 
 def test_an_unknown_path_is_a_404_in_the_envelope(client: FlaskClient) -> None:
     response = client.get("/v1/nothing")
@@ -67,3 +69,8 @@ def test_an_error_after_the_start_of_a_stream_is_its_last_event(
     assert "[DONE]" not in events[-2]
     monkeypatch.undo()
     assert client.post("/v1/completions", json={**body, "stream": False}).status_code == 200
+
+
+def test_what_is_nested_too_deeply_is_the_requests_fault() -> None:
+    error = api_error_of(RecursionError())
+    assert (error.status, error.message) == (400, "The request is nested too deeply.")

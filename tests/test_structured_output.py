@@ -174,6 +174,29 @@ def test_llama_cpps_grammar_holds_on_both_endpoints(client: FlaskClient) -> None
         assert choice["finish_reason"] == "stop"
 
 
+def test_a_schema_that_is_nested_too_deeply_is_refused(client: FlaskClient) -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(900):
+        schema = {"type": "array", "items": schema}
+    for fields in ({"json_schema": schema}, {"response_format": wanted(schema)}):
+        status, answer = post(client, **fields)
+        assert status == 400
+        assert "nested too deeply" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_schema_that_turns_out_too_large_ends_in_a_short_error(
+    client: FlaskClient, stream: bool
+) -> None:
+    schema = {"type": "string", "pattern": "(.{1,1000}){1,1000}"}
+    body = {"model": "m", "messages": MESSAGES, "json_schema": schema, "stream": stream}
+    response = client.post(CHAT, json=body)
+    text = response.text.partition("event: error\ndata: ")[2] if stream else response.text
+    error = json.loads(text)["error"]
+    assert error["message"].startswith("The answer cannot be held to its grammar: ")
+    assert "\n" not in error["message"]
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [

@@ -292,6 +292,16 @@ def test_calls_are_found_however_the_text_is_cut(size: int) -> None:
     assert arguments == ['{"a": "x}\\n</tool_call>", "b": {}}', "{}"]
 
 
+@pytest.mark.parametrize(
+    "end", ["", "}", "}\n", "}\n</tool_ca", "}\n</tool_call>", "}\n</tool_call>\n"]
+)
+def test_a_call_that_is_cut_at_its_end_keeps_its_arguments(end: str) -> None:
+    finder = CallFinder(True)
+    pieces = finder.feed('<tool_call>\n{"name": "f", "arguments": {"a": 1} ' + end)
+    pieces += finder.finish()
+    assert "".join(p.arguments for p in pieces if isinstance(p, CallPiece)) == '{"a": 1} '
+
+
 @pytest.mark.parametrize("text", ["<tool", "a < b", "<tool_cal", "</tool_call>", "<<tool_call"])
 def test_what_only_looks_like_a_call_is_text(text: str) -> None:
     finder = CallFinder(True)

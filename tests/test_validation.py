@@ -289,3 +289,13 @@ def test_fields_of_the_other_endpoint_are_unknown(client: FlaskClient) -> None:
 def test_include_usage_needs_a_boolean(client: FlaskClient) -> None:
     _, error = chat(client, stream=True, stream_options={"include_usage": "yes"})
     assert error["param"] == "stream_options.include_usage"
+
+
+def test_a_function_that_is_nested_too_deeply_is_a_400(client: FlaskClient) -> None:
+    deep = '{"properties": {"a": ' * 400 + "{}" + "}}" * 400
+    function = f'{{"type": "function", "function": {{"name": "f", "parameters": {deep}}}}}'
+    message = '{"role": "user", "content": "x"}'
+    body = f'{{"model": "m", "messages": [{message}], "tools": [{function}]}}'
+    response = client.post("/v1/chat/completions", data=body)
+    assert response.status_code == 400
+    assert "recursion limit" in response.json["error"]["message"]

@@ -24,9 +24,11 @@ _JSON_STYLE: "JsonCompileOptions" = {
 
 
 def json_grammar(schema: Mapping[str, Any]) -> str:
-    """The grammar of the JSON texts that fit a JSON Schema."""
-    grammar: str = LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=_JSON_STYLE)
-    return grammar
+    """The grammar of the JSON texts that fit a JSON Schema. Raises `GrammarError`."""
+    try:
+        return str(LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=_JSON_STYLE))
+    except (ValueError, RecursionError) as error:
+        raise GrammarError(f"the schema is nested too deeply ({error}).") from error
 
 
 def inline_json(schema: Mapping[str, Any]) -> str:
@@ -87,7 +89,8 @@ class Constraint:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            raise GrammarError(self._matcher.get_error())
+            # What follows is the parser's state.
+            raise GrammarError(self._matcher.get_error().partition("\n")[0])
 
 
 class _Tokens:

@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validates_schema
 
 from ..inference.constraint import json_grammar
+from ..inference.errors import GrammarError
 from ..inference.generation import AnswerOptions
 from ..inference.library import ModelSettings
 from ..inference.sampling import Sampling
@@ -118,11 +119,19 @@ class AnswerSchema(RequestSchema):
 
 
 def asked_grammar(data: dict[str, Any]) -> tuple[str, str | None]:
-    """The field of a loaded request that asks for a grammar, and the grammar."""
-    for field in _GRAMMAR_FIELDS:
-        if (value := data.get(field)) is not None:
-            return field, value if isinstance(value, str) else json_grammar(value)
-    return "", None
+    """The field of a loaded request that asks for a grammar, and the grammar.
+
+    Raises `ValidationError`.
+    """
+    field = next((field for field in _GRAMMAR_FIELDS if data.get(field) is not None), None)
+    if field is None:
+        return "", None
+    if field == "grammar":
+        return field, data[field]
+    try:
+        return field, json_grammar(data[field])
+    except GrammarError as error:
+        raise ValidationError(str(error), field) from error
 
 
 def answer_fields(
