@@ -10,6 +10,7 @@ from .blueprints import chat, completions, health, models, openapi
 from .cli.localdocs import localdocs_cli
 from .cli.models import models_cli
 from .errors import register_errors
+from .guard import guard
 from .inference.errors import InferenceError
 from .schemas import SettingsError, read_settings
 from .service import Service
@@ -35,6 +36,7 @@ def create_app(settings: Mapping[str, str] | None = None, *, serve: bool = False
     app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
 
     register_errors(app)
+    guard(app, service.settings.hosts)
     for module in (health, models, completions, chat, openapi):
         app.register_blueprint(module.blueprint)
     app.cli.add_command(models_cli)

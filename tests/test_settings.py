@@ -21,6 +21,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         queue_limit=8,
         max_n=8,
         max_body_bytes=1048576,
+        hosts=(),
         localdocs_sources=3,
         localdocs=Limits(snippet_size=512, file_size=50 << 20, exclude=()),
     )

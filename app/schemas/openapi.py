@@ -98,7 +98,7 @@ def _posts(schema: Any, kind: str, summary: str) -> dict[str, Any]:
                         "text/event-stream": {"schema": _EVENT},
                     },
                 },
-                **_errors("400", "404", "413", "503"),
+                **_errors("400", "403", "404", "413", "503"),
             },
         }
     }
@@ -108,7 +108,7 @@ def _gets(summary: str, answer: dict[str, Any], *more: Any) -> dict[str, Any]:
     parameters = [item for item in more if isinstance(item, dict)]
     statuses = [item for item in more if isinstance(item, str)]
     good = {"description": summary, "content": {"application/json": {"schema": answer}}}
-    operation = {"summary": summary, "responses": {"200": good, **_errors(*statuses)}}
+    operation = {"summary": summary, "responses": {"200": good, **_errors("403", *statuses)}}
     return {"get": {**operation, **({"parameters": parameters} if parameters else {})}}
 
 

@@ -30,6 +30,7 @@ class Settings:
     queue_limit: int
     max_n: int
     max_body_bytes: int
+    hosts: tuple[str, ...]
     localdocs_sources: int
     localdocs: Limits
 
@@ -58,12 +59,12 @@ class _WholeNumber(fields.Integer):
         return super()._validated(value)
 
 
-class _Patterns(fields.String):
-    """Patterns as in .gitignore, with commas between them."""
+class _List(fields.String):
+    """Texts with commas between them."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        patterns = super()._deserialize(value, *args, **kwargs).split(",")
-        return tuple(filter(None, map(str.strip, patterns)))
+        texts = super()._deserialize(value, *args, **kwargs).split(",")
+        return tuple(filter(None, map(str.strip, texts)))
 
 
 class SettingsSchema(Schema):
@@ -83,10 +84,11 @@ class SettingsSchema(Schema):
     max_n = _WholeNumber(load_default=8, validate=between(1, 1000))
     max_body_bytes = _WholeNumber(load_default=2**20, validate=between(1000))
 
+    hosts = _List(load_default=())
     localdocs_sources = _WholeNumber(load_default=3, validate=between(0, 100))
     localdocs_snippet_size = _WholeNumber(load_default=512, validate=between(64, 8192))
     localdocs_max_file_bytes = _WholeNumber(load_default=50 * 2**20, validate=between(1))
-    localdocs_exclude = _Patterns(load_default=())
+    localdocs_exclude = _List(load_default=())
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Settings:
