@@ -2,6 +2,7 @@
 
 ApiError
 ├── InvalidRequest     400, names the field
+│   ├── Forbidden      403
 │   └── ModelNotFound  404
 ├── Unavailable        503
 │   └── Overloaded     with Retry-After
@@ -72,6 +73,12 @@ class ModelNotFound(InvalidRequest):
             "model",
             "model_not_found",
         )
+
+
+class Forbidden(InvalidRequest):
+    """Who asks may not."""
+
+    status = HTTPStatus.FORBIDDEN
 
 
 class Unavailable(ApiError):

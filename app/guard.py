@@ -6,19 +6,11 @@ that resolves to 127.0.0.1 (DNS rebinding) it can even read the answer (`Host` i
 
 import ipaddress
 from collections.abc import Collection
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from flask import Flask, request
 
-from .errors import ApiError
-
-
-class Forbidden(ApiError):
-    """Who asks may not."""
-
-    status = HTTPStatus.FORBIDDEN
-    type = "invalid_request_error"
+from .errors import Forbidden
 
 
 def guard(app: Flask, hosts: Collection[str]) -> None:

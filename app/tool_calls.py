@@ -5,6 +5,7 @@ import re
 import uuid
 from dataclasses import dataclass
 
+from .inference.answer_text import overlap
 from .inference.tools import CALL_BEGIN, CALL_END
 
 _HEAD = re.compile(r'\s*\{"name": ("(?:[^"\\]|\\.)*"), "arguments": ')
@@ -50,7 +51,7 @@ class CallFinder:
         if not self._inside:
             return self._text(text)
         # The answer was cut in the middle of a call, perhaps of its end.
-        text = text[: len(text) - _overlap(text, _END)]
+        text = text[: len(text) - overlap(text, _END)]
         return [CallPiece(self.calls - 1, arguments=text)] if self._named and text else []
 
     def _step(self) -> list[str | CallPiece] | None:
@@ -60,7 +61,7 @@ class CallFinder:
             if begin:
                 self._held, self._inside, self._named = after, True, False
                 return self._text(before)
-            return self._release(_overlap(self._held, CALL_BEGIN))
+            return self._release(overlap(self._held, CALL_BEGIN))
         if not self._named:
             if (head := _HEAD.match(self._held)) is None:
                 return None
@@ -72,7 +73,7 @@ class CallFinder:
         if end:
             self._held, self._inside = after, False
             return [CallPiece(self.calls - 1, arguments=arguments)]
-        return self._release(_overlap(self._held, _END))
+        return self._release(overlap(self._held, _END))
 
     def _release(self, kept: int) -> list[str | CallPiece] | None:
         text = self._held[: len(self._held) - kept]
@@ -84,11 +85,3 @@ class CallFinder:
     def _text(self, text: str) -> list[str | CallPiece]:
         # Between and after calls there are only line ends.
         return [text] if text.strip() or (text and not self.calls) else []
-
-
-def _overlap(text: str, beginning: str) -> int:
-    """How many characters at the end of ``text`` may begin ``beginning``."""
-    for length in range(min(len(beginning) - 1, len(text)), 0, -1):
-        if text.endswith(beginning[:length]):
-            return length
-    return 0

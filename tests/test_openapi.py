@@ -21,7 +21,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("openapi")
     (folder / "models").mkdir()
     write_tiny_gguf(folder / "models" / "tiny.gguf", context_length=64)
-    app: Flask = create_app({"DATA_DIR": str(folder), "MAX_N": "2"})
+    app: Flask = create_app({"DATA_DIR": str(folder), "MAX_N": "2", "THREADS": "1"})
     return schemathesis.openapi.from_wsgi("/openapi.json", app)
 
 

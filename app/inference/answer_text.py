@@ -44,10 +44,12 @@ class AnswerText:
 
     def _possible_stop(self) -> int:
         """The length of the longest end of the held text that begins a stop string."""
-        return max((self._overlap(stop) for stop in self._stop), default=0)
+        return max((overlap(self._held, stop) for stop in self._stop), default=0)
 
-    def _overlap(self, stop: str) -> int:
-        for length in range(min(len(stop) - 1, len(self._held)), 0, -1):
-            if self._held.endswith(stop[:length]):
-                return length
-        return 0
+
+def overlap(text: str, wanted: str) -> int:
+    """How many characters at the end of ``text`` may be the beginning of ``wanted``."""
+    for length in range(min(len(wanted) - 1, len(text)), 0, -1):
+        if text.endswith(wanted[:length]):
+            return length
+    return 0
