@@ -248,7 +248,7 @@ class ChatReply(Reply):
         return {"content": content, "refusal": None}
 
 
-def _token(token: TokenLogProbability | LogProbability) -> Object:
+def _token(token: LogProbability) -> Object:
     return {"token": token.text, "logprob": token.value, "bytes": list(token.data)}
 
 

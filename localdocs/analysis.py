@@ -51,8 +51,7 @@ def terms(text: str) -> list[str]:
             found += [word[i : i + 2] for i in range(max(1, len(word) - 1))]
         else:
             found.append(_stem(word))
-    found += [match.group()[:_LONGEST] for match in _JOINED.finditer(text)]
-    return found
+    return found + _joined(text)
 
 
 def content_terms(text: str) -> set[str]:
@@ -60,13 +59,13 @@ def content_terms(text: str) -> set[str]:
 
     Its language is the one that has most of its words among the stop words.
     """
-    words = [match.group() for match in _WORD.finditer(normalized(text))]
+    text = normalized(text)
+    words = [match.group() for match in _WORD.finditer(text)]
     counts = {language: sum(map(stops.__contains__, words)) for language, stops in _stops().items()}
     most = max(counts.values())
     languages = [language for language, count in counts.items() if count == most > 0]
     stops = frozenset[str]().union(*(_stops()[language] for language in languages))
-    content = {term for word in words if word not in stops for term in terms(word)}
-    return content | {term for term in terms(text) if _JOINED.fullmatch(term)}
+    return {term for word in words if word not in stops for term in terms(word)} | {*_joined(text)}
 
 
 def is_pair(term: str) -> bool:
@@ -83,6 +82,10 @@ def quoted(text: str) -> list[str]:
     """The phrases in ``text`` that stand in quotation marks, normalized."""
     phrases = (normalized("".join(filter(None, groups))) for groups in _QUOTED.findall(text))
     return [phrase for phrase in phrases if phrase]
+
+
+def _joined(text: str) -> list[str]:
+    return [match.group()[:_LONGEST] for match in _JOINED.finditer(text)]
 
 
 @lru_cache

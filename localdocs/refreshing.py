@@ -100,7 +100,7 @@ class _Refresh:
                     self._progress(done, len(changed))
                 self._index().write(removed, added, manifest(contents))
                 removed = set()
-        if removed or contents != self._collections.contents(self._collection.name):
+        if removed or manifest(contents) != self._index().snapshot().manifest:
             self._index().write(removed, [], manifest(contents))
         return contents
 

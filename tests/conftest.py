@@ -11,6 +11,7 @@ from app import create_app
 from app.inference.library import ModelFile
 from app.inference.model import Model
 from app.inference.model_cache import ModelCache
+from localdocs.collections import Collections
 
 from .server import ROOT, Server
 from .tiny_gguf import write_tiny_gguf
@@ -91,3 +92,11 @@ def smollm(data_dir: Path) -> Iterator[Model]:
     model = Model.load(ModelFile(DEFAULT_MODEL, path), prepared, 2048, threads=2)
     yield model
     model.close()
+
+
+@pytest.fixture
+def collections(tmp_path: Path, folder: Path) -> Collections:
+    """The collection "Fruit" of a test module's own ``folder``, of which nothing is read."""
+    collections = Collections(tmp_path / "localdocs")
+    collections.create("Fruit", folder)
+    return collections

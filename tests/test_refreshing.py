@@ -24,13 +24,6 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def collections(tmp_path: Path, folder: Path) -> Collections:
-    collections = Collections(tmp_path / "localdocs")
-    collections.create("Fruit", folder)
-    return collections
-
-
 def read(collections: Collections, **limits: Any) -> int:
     """How many files a refresh reads."""
     done: list[tuple[int, int]] = []

@@ -25,13 +25,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def collections(tmp_path: Path, folder: Path) -> Collections:
-    collections = Collections(tmp_path / "localdocs")
-    collections.create("Fruit", folder)
-    return collections
-
-
-@pytest.fixture
 def watching(collections: Collections) -> Iterator[WatchingProcess]:
     with WatchingProcess(collections.folder, Limits()) as process:
         yield process

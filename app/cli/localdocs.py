@@ -1,8 +1,7 @@
 """``flask --app wsgi localdocs ...``: the collections of LocalDocs."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,9 +14,12 @@ from localdocs.prompt import reference
 from localdocs.refreshing import refresh
 
 from ..service import service
+from . import shown_errors
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
+
+_errors = partial(shown_errors, LocalDocsError, OSError)
 
 localdocs_cli = AppGroup("localdocs", help="Folders of your own that chats quote.")
 
@@ -166,12 +168,3 @@ def _counts(contents: Contents | None) -> str:
     failed = len(contents.problems)
     files = len(contents.files) - failed
     return f"{files} files, {contents.snippets} snippets, {contents.words} words, {failed} failed"
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Shows the errors that a user can do something about as click does."""
-    try:
-        yield
-    except (LocalDocsError, OSError) as error:
-        raise click.ClickException(str(error)) from error

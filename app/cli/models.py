@@ -1,8 +1,7 @@
 """``flask --app wsgi models ...``: the models folder."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,6 +14,9 @@ from ..inference.errors import ModelError, NoModel
 from ..inference.library import ModelFile
 from ..inference.model_cache import Facts
 from ..service import service
+from . import shown_errors
+
+_errors = partial(shown_errors, DownloadError, ModelError, NoModel, OSError)
 
 models_cli = AppGroup("models", help="The models folder.")
 
@@ -182,15 +184,6 @@ def _default() -> ModelFile | None:
         return service().library.default()
     except NoModel:
         return None
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Shows the errors that a user can do something about as click does."""
-    try:
-        yield
-    except (DownloadError, ModelError, NoModel, OSError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _kind(facts: Facts) -> str:

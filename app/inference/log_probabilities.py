@@ -10,10 +10,13 @@ from .tokenizer import Vocabulary
 
 @dataclass(frozen=True)
 class LogProbability:
-    """A token's bytes with the natural logarithm of its probability."""
+    """A token's bytes with the natural logarithm of its probability.
+
+    ``value`` is None for the first token of a prompt, which nothing predicts.
+    """
 
     data: bytes
-    value: float
+    value: float | None
 
     @property
     def text(self) -> str:
@@ -22,20 +25,13 @@ class LogProbability:
 
 
 @dataclass(frozen=True)
-class TokenLogProbability:
+class TokenLogProbability(LogProbability):
     """A token of a text, and the most likely ones at its place, most likely first.
 
-    ``value`` and ``top`` are None for the first token of a prompt, which nothing predicts.
+    ``top`` is None where ``value`` is.
     """
 
-    data: bytes
-    value: float | None
     top: tuple[LogProbability, ...] | None
-
-    @property
-    def text(self) -> str:
-        """The token as text; what of it is no whole character is U+FFFD."""
-        return self.data.decode(errors="replace")
 
 
 def log_probability(
