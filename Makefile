@@ -2,13 +2,13 @@
 
 PYTHON ?= python3
 PORT ?= 4891
-# One thread answers, GPT4ALL_QUEUE_LIMIT wait, and some are left for what needs no model.
-THREADS = $$(( $${GPT4ALL_QUEUE_LIMIT:-8} + 8 ))
 
 BIN := .venv/bin
 DEFAULT_MODEL := instance/models/SmolLM2-135M-Instruct.Q4_1.gguf
 # llama.cpp of October 2026
 LLAMA_CPP := xllamacpp==2026.10.11549
+# Without what its tasks need, half a gigabyte: the tests ask as its tasks do.
+LM_EVAL := lm-eval==0.4.13
 
 .PHONY: install model run test lint clients lock oracle record bench-localdocs
 
@@ -23,8 +23,7 @@ model: install
 	$(BIN)/flask --app wsgi models default
 
 run: model
-	$(BIN)/waitress-serve --listen=127.0.0.1:$(PORT) --threads=$(THREADS) \
-		--channel-request-lookahead=1 wsgi:app
+	PORT="$(PORT)" $(BIN)/flask --app wsgi serve
 
 test: model clients
 	$(BIN)/python -m pytest
@@ -35,7 +34,9 @@ clients: .venv-clients/installed
 
 .venv-clients/installed: tests/clients/requirements.txt
 	$(PYTHON) -m venv .venv-clients
-	.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet -r $<
+	.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --no-compile -r $<
+	.venv-clients/bin/python -m pip install --disable-pip-version-check --quiet --no-compile \
+		--no-deps $(LM_EVAL)
 	touch $@
 
 lint: install

@@ -1,4 +1,4 @@
-"""What ``waitress-serve wsgi:app`` and ``flask --app wsgi`` start."""
+"""What ``flask --app wsgi serve`` and ``waitress-serve wsgi:app`` serve, with the commands."""
 
 import logging
 import os
@@ -7,16 +7,21 @@ import sys
 import threading
 from types import FrameType
 
+from waitress.server import BaseWSGIServer
+
 from app import create_app
+from app.connections import Channel
 from app.schemas import SettingsError
 
 logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 logging.getLogger("app").setLevel(logging.INFO)
 try:
-    # Flask sets the variable for its commands, which need no model in memory.
+    # Flask sets the variable for its commands, most of which need no model in memory.
     app = create_app(serve="FLASK_RUN_FROM_CLI" not in os.environ)
 except SettingsError as error:
     sys.exit(str(error))
+
+BaseWSGIServer.channel_class = Channel
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

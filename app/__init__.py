@@ -1,7 +1,5 @@
 """GPT4All's local API server without the desktop program."""
 
-import logging
-import threading
 from collections.abc import Mapping
 
 from flask import Config, Flask
@@ -9,13 +7,11 @@ from flask import Config, Flask
 from .blueprints import chat, completions, health, models, openapi
 from .cli.localdocs import localdocs_cli
 from .cli.models import models_cli
+from .cli.serve import serve_command
 from .errors import register_errors
 from .guard import guard
-from .inference.errors import InferenceError
 from .schemas import SettingsError, read_settings
 from .service import Service
-
-_log = logging.getLogger(__name__)
 
 
 def create_app(settings: Mapping[str, str] | None = None, *, serve: bool = False) -> Flask:
@@ -39,12 +35,11 @@ def create_app(settings: Mapping[str, str] | None = None, *, serve: bool = False
     guard(app, service.settings.hosts)
     for module in (health, models, completions, chat, openapi):
         app.register_blueprint(module.blueprint)
-    app.cli.add_command(models_cli)
-    app.cli.add_command(localdocs_cli)
+    for command in (serve_command, models_cli, localdocs_cli):
+        app.cli.add_command(command)
 
     if serve:
-        app.extensions["localdocs"] = service.watch()
-        threading.Thread(target=_preload, args=(service,), daemon=True).start()
+        service.start(app)
     return app
 
 
@@ -55,12 +50,3 @@ def _environment(app: Flask) -> Mapping[str, str]:
     except TypeError as error:  # GPT4ALL_MODEL__X beside GPT4ALL_MODEL
         raise SettingsError("No setting has a name with GPT4ALL_ and a double _.") from error
     return values
-
-
-def _preload(service: Service) -> None:
-    """Loads the default model, so that the first request need not wait for it."""
-    try:
-        with service.worker.model(service.library.default(), check=lambda: None) as model:
-            _log.info("%s is loaded, context %d tokens.", model.file.name, model.context_length)
-    except InferenceError as error:
-        _log.error("%s", error)

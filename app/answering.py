@@ -1,8 +1,11 @@
 """From a valid request to its response: the straight line that both endpoints share."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import repeat
+from typing import Any
 
 from flask import Response, jsonify, request
 
@@ -21,6 +24,8 @@ from .service import service
 # Sources leave an answer at least one of so many parts of the context.
 _ROOM_FOR_ANSWER = 4
 
+_GRAMMAR_SECONDS = 10
+
 
 def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> Response:
     """Waits for the model and answers ``asked``, at once or as a stream.
@@ -33,13 +38,11 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
     found = _sources(asked)
     with ExitStack() as turn:
         model = turn.enter_context(service().worker.model(file, check))
-        options = asked.options(model.file.settings)
-        _check_options(options, model, asked)
+        options = _options(asked, model, check)
         prompts, used = _prompts(asked, model, found, options)
         shown = Shown(
             references=[reference(source) for source in used],
             logprobs=asked.top_logprobs is not None,
-            calls=isinstance(asked, ChatRequest) and asked.tools is not None,
             legacy_call=isinstance(asked, ChatRequest) and asked.legacy_call,
         )
         reply = reply_type(model.file.name, sum(map(len, prompts)), shown)
@@ -51,16 +54,19 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
         return _stream(events, turn.pop_all())
 
 
-def _check_options(
-    options: AnswerOptions, model: Model, asked: CompletionRequest | ChatRequest
-) -> None:
-    """Raises `InvalidRequest` for what this model cannot do."""
-    if options.grammar is not None:
+def _options(
+    asked: CompletionRequest | ChatRequest, model: Model, check: Callable[[], None]
+) -> AnswerOptions:
+    """What the answers shall be like. Raises `InvalidRequest` for what this model cannot do."""
+    options = asked.options(model.file.settings)
+    if asked.grammar is not None:
         try:
-            model.check_grammar(options.grammar)
+            grammar = asked.grammar.source(_for_seconds(_GRAMMAR_SECONDS, check))
+            model.constraint(grammar)  # compiled before a stream begins
         except GrammarError as error:
             field = asked.grammar_field
             raise InvalidRequest(f"{field}: cannot be used: {error}", field) from error
+        options = replace(options, grammar=grammar)
     for token, _ in options.sampling.logit_bias:
         if token >= model.vocabulary.size:
             raise InvalidRequest(
@@ -68,6 +74,19 @@ def _check_options(
                 f"{model.vocabulary.size - 1}.",
                 "logit_bias",
             )
+    return options
+
+
+def _for_seconds(limit: float, check: Callable[[], None]) -> Callable[[], None]:
+    """``check``, which raises `GrammarError` too when ``limit`` seconds are over."""
+    end = time.monotonic() + limit
+
+    def limited() -> None:
+        check()
+        if time.monotonic() > end:
+            raise GrammarError(f"it takes more than {limit} seconds to compile.")
+
+    return limited
 
 
 def _sources(asked: CompletionRequest | ChatRequest) -> list[Source]:
@@ -107,17 +126,21 @@ def _chat_prompt(
     asked: ChatRequest, model: Model, found: list[Source], options: AnswerOptions
 ) -> tuple[list[int], list[Source]]:
     """The prompt with as many of the sources as leave room for an answer, and which they are."""
+
+    def prompt_of(messages: Sequence[Mapping[str, Any]]) -> list[int]:
+        return model.chat_prompt(messages, asked.tools, asked.template_variables)
+
     room = model.context_length // _ROOM_FOR_ANSWER
     if options.max_tokens is not None:
         room = min(room, options.max_tokens)
     for count in range(len(found), 0, -1):
         try:
-            prompt = model.chat_prompt(with_sources(asked.messages, found[:count]), asked.tools)
+            prompt = prompt_of(with_sources(asked.messages, found[:count]))
         except ContextLengthExceeded:
             continue
         if len(prompt) + room <= model.context_length:
             return prompt, found[:count]
-    return model.chat_prompt(asked.messages, asked.tools), []
+    return prompt_of(asked.messages), []
 
 
 def _echoes(asked: CompletionRequest | ChatRequest, model: Model) -> Iterator[str | None]:

@@ -12,7 +12,7 @@ ApiError
 import logging
 from http import HTTPStatus
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import (
     HTTPException,
@@ -137,6 +137,40 @@ def register_errors(app: Flask) -> None:
         return api_error.envelope, api_error.status, api_error.headers
 
 
+# What programs ask for that this server does not have, and what they can use instead.
+_INSTEAD = {
+    "/v1/responses": "POST /v1/chat/completions takes the same conversations",
+    "/v1/embeddings": "this server has no embeddings; LocalDocs searches your folders without them",
+    "/v1/messages": "POST /v1/chat/completions is OpenAI's form of it",
+    "/v1/engines": "GET /v1/models lists the models",
+    "/v1/edits": "POST /v1/chat/completions can be asked for changes to a text",
+    "/v1/moderations": "this server has no moderation",
+    "/v1/audio": "the models read and write text only",
+    "/v1/images": "the models read and write text only",
+    "/v1/files": "LocalDocs reads folders: `flask --app wsgi localdocs create NAME FOLDER`",
+    "/v1/vector_stores": "LocalDocs reads folders: `flask --app wsgi localdocs create NAME FOLDER`",
+    "/v1/assistants": "POST /v1/chat/completions keeps no state; send the whole conversation",
+    "/v1/threads": "POST /v1/chat/completions keeps no state; send the whole conversation",
+    "/v1/batches": "send the requests one by one",
+    "/v1/fine_tuning": "models cannot be trained here",
+    "/completion": "use POST /v1/completions",
+    "/api": "this is not Ollama's API; OpenAI's is at /v1",
+}
+
+
+def _elsewhere(path: str) -> str:
+    """Where what was looked for at ``path`` is, or what there is instead."""
+    bare = "/" + path.strip("/").removeprefix("v1/").removeprefix("v1/")
+    urls = current_app.url_map.bind("localhost")
+    for candidate in (bare, f"/v1{bare}"):
+        if candidate != path and urls.allowed_methods(candidate):
+            return f"; it is at {candidate[:200]}"
+    for beginning, text in _INSTEAD.items():
+        if f"{path}/".startswith(f"{beginning}/") or f"/v1{path}/".startswith(f"{beginning}/"):
+            return f": {text}"
+    return "; README.md lists the endpoints"
+
+
 def _http_error(error: HTTPException) -> ApiError:
     """An error of Flask's or Werkzeug's own; the words about methods are GPT4All's."""
     message, code = error.description or error.name, None
@@ -150,7 +184,7 @@ def _http_error(error: HTTPException) -> ApiError:
                 "(HINT: Perhaps you meant to use a different HTTP method?)"
             )
         case NotFound():
-            message = f"There is nothing at {request.path[:200]}; README.md lists the endpoints."
+            message = f"There is nothing at {request.path[:200]}{_elsewhere(request.path)}."
         case RequestEntityTooLarge():
             limit = request.max_content_length
             message = f"The body is larger than {limit} bytes (GPT4ALL_MAX_BODY_BYTES)."

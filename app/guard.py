@@ -18,8 +18,10 @@ def guard(app: Flask, hosts: Collection[str]) -> None:
 
     @app.before_request
     def check() -> None:
+        # HTTP/1.0 may leave the Host out; a browser never does.
+        host = request.headers.get("Host")
         origin = request.headers.get("Origin")
-        for header, url in (("Host", f"//{request.host}"), ("Origin", origin)):
+        for header, url in (("Host", host and f"//{host}"), ("Origin", origin)):
             if url is not None and not _allowed(url, hosts):
                 raise Forbidden(
                     f"The {header} of this request is not allowed. If it is yours, name it in "

@@ -6,14 +6,13 @@ A reply makes the same deltas into one object or into the chunks of a stream.
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .inference.calls import Piece
 from .inference.generation import Delta, FinishReason
 from .inference.log_probabilities import LogProbability, TokenLogProbability
-from .tool_calls import CallFinder, CallPiece
 
 Object = dict[str, Any]
 
@@ -22,7 +21,7 @@ Object = dict[str, Any]
 class Answer:
     """A whole answer, gathered from its deltas."""
 
-    text: str = ""
+    pieces: list[Piece] = field(default_factory=list)
     finish_reason: FinishReason | None = None
     logprobs: list[TokenLogProbability] = field(default_factory=list)
 
@@ -31,13 +30,12 @@ class Answer:
 class Shown:
     """What a reply shows beside texts.
 
-    ``references`` are GPT4All's objects for the sources of a chat's answers. ``calls`` says that
-    answers may call functions, ``legacy_call`` that a call has OpenAI's old form.
+    ``references`` are GPT4All's objects for the sources of a chat's answers. ``legacy_call`` says
+    that a call has OpenAI's old form.
     """
 
     references: Sequence[Object] = ()
     logprobs: bool = False
-    calls: bool = False
     legacy_call: bool = False
 
 
@@ -63,7 +61,7 @@ class Reply(ABC):
         answers: dict[int, Answer] = {}
         for delta in self._counted(deltas):
             answer = answers.setdefault(delta.index, Answer())
-            answer.text += delta.text
+            answer.pieces += delta.pieces
             answer.logprobs += delta.logprobs
             answer.finish_reason = delta.finish_reason
         choices = [self._choice(index, answer) for index, answer in answers.items()]
@@ -115,42 +113,42 @@ class CompletionReply(Reply):
     id_prefix = "cmpl"
     whole_object = chunk_object = "text_completion"
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._offsets: Counter[int] = Counter()  # characters of each answer
-
     def _choice(self, index: int, answer: Answer) -> Object:
-        logprobs = self._logprobs(index, answer.logprobs)
-        return _text_choice(index, answer.text, answer.finish_reason, logprobs)
+        logprobs = self._logprobs(answer.logprobs)
+        return _text_choice(index, _text(answer.pieces), answer.finish_reason, logprobs)
 
     def _opening(self, index: int) -> list[Object]:
         return []
 
     def _pieces(self, delta: Delta) -> Iterator[Object]:
-        if delta.text or (delta.logprobs and self._shown.logprobs):
-            logprobs = self._logprobs(delta.index, delta.logprobs)
-            yield _text_choice(delta.index, delta.text, None, logprobs)
+        if delta.pieces or (delta.logprobs and self._shown.logprobs):
+            logprobs = self._logprobs(delta.logprobs)
+            yield _text_choice(delta.index, _text(delta.pieces), None, logprobs)
         if delta.finish_reason:
             yield _text_choice(delta.index, "", delta.finish_reason, None)
 
-    def _logprobs(self, index: int, found: Sequence[TokenLogProbability]) -> Object | None:
+    def _logprobs(self, found: Sequence[TokenLogProbability]) -> Object | None:
         """The lists of OpenAI's completions; ``text_offset`` counts characters of the text."""
         if not self._shown.logprobs:
             return None
-        offsets = []
-        for token in found:
-            offsets.append(self._offsets[index])
-            self._offsets[index] += len(token.text)
         return {
-            "tokens": [token.text for token in found],
+            "tokens": [token.name for token in found],
             "token_logprobs": [token.value for token in found],
-            "top_logprobs": [
-                # Of two that look alike, the more likely one.
-                None if token.top is None else {p.text: p.value for p in reversed(token.top)}
-                for token in found
-            ],
-            "text_offset": offsets,
+            "top_logprobs": [_likely(token) for token in found],
+            "text_offset": [token.offset for token in found],
         }
+
+
+def _likely(token: TokenLogProbability) -> Object | None:
+    """The most likely tokens, the chosen one always among them, as OpenAI's reference says."""
+    if token.top is None:
+        return None
+    # Of two that look alike, the more likely one.
+    return {other.name: other.value for other in (token, *reversed(token.top))}
+
+
+def _text(pieces: Iterable[Piece]) -> str:
+    return "".join(piece for piece in pieces if isinstance(piece, str))
 
 
 def _text_choice(
@@ -168,15 +166,13 @@ class ChatReply(Reply):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._finders: dict[int, CallFinder] = {}
         self._references = list(self._shown.references) or None
 
     def _choice(self, index: int, answer: Answer) -> Object:
-        pieces = [*self._finder(index).feed(answer.text), *self._finder(index).finish()]
         return {
             "index": index,
-            "message": {"role": "assistant", **self._message(pieces)},
-            "finish_reason": self._reason(index, answer.finish_reason),
+            "message": {"role": "assistant", **self._message(answer.pieces)},
+            "finish_reason": self._reason(answer.finish_reason),
             "logprobs": self._logprobs(answer.logprobs),
             "references": self._references,
         }
@@ -185,10 +181,7 @@ class ChatReply(Reply):
         return [_chat_chunk(index, {"role": "assistant", "content": ""})]
 
     def _pieces(self, delta: Delta) -> Iterator[Object]:
-        pieces = self._finder(delta.index).feed(delta.text)
-        if delta.finish_reason:
-            pieces += self._finder(delta.index).finish()
-        deltas = [self._piece(piece) for piece in pieces]
+        deltas = [self._piece(piece) for piece in delta.pieces]
         logprobs = self._logprobs(delta.logprobs)
         if delta.logprobs and logprobs and not deltas:
             deltas = [{"content": ""}]
@@ -196,21 +189,16 @@ class ChatReply(Reply):
             yield {**_chat_chunk(delta.index, shown), "logprobs": logprobs}
             logprobs = None
         if delta.finish_reason:
-            reason = self._reason(delta.index, delta.finish_reason)
+            reason = self._reason(delta.finish_reason)
             ending = {"finish_reason": reason, "references": self._references}
             yield {**_chat_chunk(delta.index, {}), **ending}
 
-    def _finder(self, index: int) -> CallFinder:
-        return self._finders.setdefault(index, CallFinder(self._shown.calls))
+    def _reason(self, reason: FinishReason | None) -> str | None:
+        return "function_call" if reason == "tool_calls" and self._shown.legacy_call else reason
 
-    def _reason(self, index: int, reason: FinishReason | None) -> str | None:
-        if reason == "stop" and self._finder(index).calls:
-            return "function_call" if self._shown.legacy_call else "tool_calls"
-        return reason
-
-    def _message(self, pieces: Sequence[str | CallPiece]) -> Object:
+    def _message(self, pieces: Sequence[Piece]) -> Object:
         """The content and the calls of a whole message."""
-        content = "".join(piece for piece in pieces if isinstance(piece, str))
+        content = _text(pieces)
         calls: list[Object] = []
         for piece in pieces:
             if isinstance(piece, str):
@@ -228,7 +216,7 @@ class ChatReply(Reply):
         )
         return {"content": content or None, **called}
 
-    def _piece(self, piece: str | CallPiece) -> Object:
+    def _piece(self, piece: Piece) -> Object:
         """A piece of text or of a call, as a stream's delta."""
         if isinstance(piece, str):
             return {"content": piece}

@@ -1,10 +1,13 @@
 """The request's body as JSON."""
 
 import json
+import math
 import re
+import zlib
 from typing import Any, NoReturn
 
-from flask import request
+from flask import current_app, request
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from .errors import InvalidRequest
 
@@ -19,10 +22,10 @@ def request_body() -> dict[str, Any]:
     """The body of the current request, a JSON object, whatever its content type says.
 
     A comma after the last field is forgiven, because GPT4All's own cURL example has one.
-    Raises `InvalidRequest` for anything else that is no JSON object.
+    Raises `InvalidRequest` for anything else that is not a JSON object.
     """
     try:
-        text = request.get_data(cache=False).decode("utf-8-sig")
+        text = _decoded(request.get_data(cache=False)).decode("utf-8-sig")
         body = _parse(text)
         if "\\u" in text:
             json.dumps(body, ensure_ascii=False).encode()  # fails on half of a surrogate pair
@@ -39,14 +42,57 @@ def request_body() -> dict[str, Any]:
     return body
 
 
+def _decoded(data: bytes) -> bytes:
+    """The body without its ``Content-Encoding`` (RFC 9110, 8.4)."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return data
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise UnsupportedMediaType(
+            f"The Content-Encoding {encoding[:40]!r} is not supported; send gzip, deflate or none."
+        )
+    # 32 tells zlib to look for gzip's or zlib's header; some clients leave out the one of deflate.
+    raw = encoding == "deflate" and not (data and data[0] & 15 == 8)
+    limit = current_app.config["MAX_CONTENT_LENGTH"]
+    decoder = zlib.decompressobj(-zlib.MAX_WBITS if raw else zlib.MAX_WBITS + 32)
+    try:
+        body = decoder.decompress(data, limit + 1)
+    except zlib.error as error:
+        _refuse(f"the body is not in {encoding}", error)
+    if len(body) > limit:
+        raise RequestEntityTooLarge
+    if not decoder.eof:
+        raise InvalidRequest("error parsing request JSON: the compressed body is cut short")
+    return body
+
+
 def _parse(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return _loads(text)
     except json.JSONDecodeError:
         forgiven = _TRAILING_COMMA.sub(lambda match: match["other"] or "", text)
         if forgiven == text:
             raise
-        return json.loads(forgiven, parse_constant=_no_constant)
+        return _loads(forgiven)
+
+
+def _loads(text: str) -> Any:
+    return json.loads(
+        text, parse_constant=_no_constant, parse_float=_finite, parse_int=_of_float_size
+    )
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _of_float_size(text: str) -> int:
+    # In JSON, 1 followed by 400 zeros is as much a number as 1e400.
+    if len(text) > 300:
+        _finite(text)
+    return int(text)
 
 
 def _no_constant(name: str) -> NoReturn:

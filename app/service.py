@@ -1,5 +1,7 @@
 """What the views work with: the settings, the models folder and the worker."""
 
+import logging
+import threading
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,12 +12,14 @@ from localdocs.watching import WatchingProcess
 
 from .errors import ModelNotFound
 from .inference.engine import default_threads
-from .inference.errors import ModelError
+from .inference.errors import InferenceError, ModelError
 from .inference.library import Library, ModelFile
 from .inference.model import Model
 from .inference.model_cache import ModelCache, PreparedModel
 from .schemas import ModelSettingsFiles, Settings
 from .worker import Worker
+
+_log = logging.getLogger(__name__)
 
 _KEY = "gpt4all"
 
@@ -50,23 +54,37 @@ class Service:
         collections = Collections(settings.localdocs_dir)
         return cls(settings, collections, cache, library, worker)
 
-    def watch(self) -> WatchingProcess:
-        """What keeps the collections as their folders are, until it is forgotten."""
-        return WatchingProcess(self.settings.localdocs_dir, self.settings.localdocs)
+    def start(self, app: Flask) -> None:
+        """Begins what a server does beside answering.
+
+        The default model loads, so that the first request need not wait for it, and a process keeps
+        the collections as their folders are, until ``app`` is forgotten.
+        """
+        app.extensions["localdocs"] = WatchingProcess(
+            self.settings.localdocs_dir, self.settings.localdocs
+        )
+        threading.Thread(target=self._preload, daemon=True).start()
+
+    def _preload(self) -> None:
+        try:
+            with self.worker.model(self.library.default(), check=lambda: None) as model:
+                _log.info("%s is loaded, context %d tokens.", model.file.name, model.context_length)
+        except InferenceError as error:
+            _log.error("%s", error)
 
     def attach(self, app: Flask) -> None:
         """Makes this the service of ``app``'s views."""
         app.extensions[_KEY] = self
 
     def model_for(self, name: str) -> ModelFile:
-        """The model that answers a request for ``name``.
+        """The model that answers a request for ``name``; without a name, the default model.
 
         An unknown name is answered by the default model, as GPT4All does. Raises
         `ModelNotFound` instead where GPT4ALL_STRICT_MODEL is set, `ModelError` with the reason
         when the model cannot be used, and `NoModel` when there is none at all.
         """
-        if (file := self.library.find(name)) is None:
-            if self.settings.strict_model:
+        if not name or (file := self.library.find(name)) is None:
+            if name and self.settings.strict_model:
                 raise ModelNotFound(name)
             file = self.library.default()
         if file.problem is not None:

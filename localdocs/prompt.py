@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -45,7 +46,7 @@ def reference(source: Source) -> dict[str, Any]:
     """
     snippet, file = source.hit.snippet, source.hit.file
     return {
-        "file": source.path.name,
+        "file": _readable(source.path.name),
         "title": file.title,
         "author": file.author,
         "date": datetime.fromtimestamp(file.modified).strftime("%Y, %B %d"),
@@ -64,13 +65,18 @@ def with_sources(
         return list(messages)
     place = _last_of_user(messages)
     excerpts = "".join(
-        f"Collection: {source.collection.name}\nPath: {source.path}\n"
+        f"Collection: {source.collection.name}\nPath: {_readable(str(source.path))}\n"
         f"Excerpt: {source.hit.snippet.text}\n\n"
         for source in quoted
     )
     message = messages[place]
     changed = {**message, "content": f"### Context:\n{excerpts}{message['content']}"}
     return [*messages[:place], changed, *messages[place + 1 :]]
+
+
+def _readable(path: str) -> str:
+    """``path`` with U+FFFD for what of it is not text: a file's name is bytes on Linux."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _question(messages: Sequence[Mapping[str, str]]) -> str:

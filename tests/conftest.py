@@ -14,7 +14,7 @@ from app.inference.model_cache import ModelCache
 from localdocs.collections import Collections
 
 from .server import ROOT, Server
-from .tiny_gguf import write_tiny_gguf
+from .tiny_gguf import WRITERS, write_tiny_gguf
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct.Q4_1"
 
@@ -68,8 +68,11 @@ def load_tiny(tmp_path: Path) -> Iterator[Callable[..., Model]]:
     """A function that writes a tiny model with `write_tiny_gguf`'s arguments and loads it."""
     models: list[Model] = []
 
-    def load(context_length: int = 256, **how: object) -> Model:
-        path = write_tiny_gguf(tmp_path / f"tiny-{len(models)}.gguf", **how)
+    def load(
+        context_length: int = 256, write: Callable[..., Path] = write_tiny_gguf, **how: object
+    ) -> Model:
+        how = {"context_length": max(256, context_length), **how}
+        path = write(tmp_path / f"tiny-{len(models)}.gguf", **how)
         prepared = ModelCache(tmp_path / "cache").prepare(path)
         models.append(Model.load(ModelFile(path.stem, path), prepared, context_length, threads=1))
         return models[-1]
@@ -82,6 +85,25 @@ def load_tiny(tmp_path: Path) -> Iterator[Callable[..., Model]]:
 @pytest.fixture
 def tiny(load_tiny: Callable[..., Model]) -> Model:
     return load_tiny()
+
+
+@pytest.fixture(params=WRITERS)
+def any_gguf(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """As `tiny_gguf`, of each kind of vocabulary, with a long context."""
+    models = tmp_path / "models"
+    models.mkdir()
+    return WRITERS[request.param](models / "tiny.gguf", context_length=4096)
+
+
+@pytest.fixture
+def any_client(any_gguf: Path) -> FlaskClient:
+    settings = {"DATA_DIR": str(any_gguf.parent.parent), "CONTEXT_LENGTH": "4096", "THREADS": "1"}
+    return create_app(settings).test_client()
+
+
+@pytest.fixture(params=WRITERS)
+def any_tiny(request: pytest.FixtureRequest, load_tiny: Callable[..., Model]) -> Model:
+    return load_tiny(1024, write=WRITERS[request.param])
 
 
 @pytest.fixture(scope="session")

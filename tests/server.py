@@ -1,4 +1,4 @@
-"""The server as a user starts it: waitress in a process of its own."""
+"""The server as a user starts it, in a process of its own."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class Server:
-    """A running `waitress-serve`, to be used in a ``with`` block."""
+    """A running `flask --app wsgi serve`, to be used in a ``with`` block."""
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -30,10 +30,7 @@ class Server:
         }
 
     def __enter__(self) -> "Server":
-        command = [
-            *(sys.executable, "-m", "waitress", f"--listen=127.0.0.1:{self.port}"),
-            *("--threads=16", "--channel-request-lookahead=1", "wsgi:app"),
-        ]
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", "serve", f"--port={self.port}"]
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=self._environment, stderr=subprocess.PIPE, text=True
         )

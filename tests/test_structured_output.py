@@ -1,18 +1,23 @@
 """Answers that keep to a JSON Schema or a grammar, by a constraint and not by asking nicely."""
 
 import json
+import re
 import time
 from typing import Any
+from unittest.mock import Mock
 
 import jsonschema
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from llguidance import LLMatcher
 from openai import OpenAI
 from pydantic import BaseModel
 
-from app.inference.constraint import json_grammar
+from app.inference.constraint import JsonText
+from app.inference.errors import Cancelled
 from app.inference.model import Model
+from app.inference.tools import Function, Tools
 
 from .conftest import DEFAULT_MODEL
 from .server import Server
@@ -20,6 +25,7 @@ from .server import Server
 CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
 MESSAGES = [{"role": "user", "content": "Describe a person as JSON."}]
 
+ONE = {"const": 1}
 SCHEMAS: dict[str, dict[str, Any]] = {
     "empty": {},
     "true or false": {"type": "boolean"},
@@ -101,6 +107,11 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
     },
 }
+
+
+@pytest.fixture
+def client(any_client: FlaskClient) -> FlaskClient:
+    return any_client
 
 
 def post(client: FlaskClient, **fields: Any) -> tuple[int, Any]:
@@ -213,11 +224,15 @@ def test_a_grammar_that_turns_out_too_large_ends_in_a_short_error(
             "response_format.json_schema.schema",
             "must be a JSON Schema",
         ),
-        ({"response_format": wanted({"type": "foo"})}, "response_format", "Invalid type: foo"),
+        (
+            {"response_format": wanted({"type": "foo"})},
+            "response_format",
+            "'foo' is not a type of JSON Schema",
+        ),
         (
             {"response_format": wanted({"properties": {"a": {"$ref": "#/gone"}}})},
             "response_format",
-            "'/gone' does not exist",
+            "properties.a: the reference '#/gone' leads to nothing",
         ),
         (
             {"response_format": wanted({"type": "string", "pattern": "("})},
@@ -230,7 +245,7 @@ def test_a_grammar_that_turns_out_too_large_ends_in_a_short_error(
             "patternProperties",
         ),
         ({"json_schema": {"not": {}}}, "json_schema", "not"),
-        ({"grammar": "root ::= ("}, "grammar", "This is no grammar"),
+        ({"grammar": "root ::= ("}, "grammar", "this is not GBNF"),
         ({"grammar": 3}, "grammar", "must be a string"),
         ({"grammar": 'root ::= "x"', "json_schema": {}}, "grammar", "together with json_schema"),
     ],
@@ -244,10 +259,121 @@ def test_what_cannot_be_kept_to_is_a_400_that_names_the_place(
     assert words in answer["error"]["message"]
 
 
-def test_the_users_stop_strings_still_end_an_answer(client: FlaskClient) -> None:
+@pytest.mark.parametrize("stop", ['"b"', ": 2", "}"])
+def test_a_stop_string_that_cuts_json_ends_it_unfinished(client: FlaskClient, stop: str) -> None:
     schema = {"const": {"a": 1, "b": 2}}
-    answer = post(client, response_format=wanted(schema), stop='"b"')[1]
-    assert answer["choices"][0]["message"]["content"] == '{"a": 1, '
+    choice = post(client, response_format=wanted(schema), stop=stop)[1]["choices"][0]
+    assert choice["message"]["content"] == '{"a": 1, "b": 2}'.partition(stop)[0]
+    assert choice["finish_reason"] == "length"
+
+
+def test_a_stop_string_behind_what_a_grammar_allows_ends_it(client: FlaskClient) -> None:
+    fields = {"grammar": 'root ::= "yes" " please"', "stop": [" please"]}
+    assert post(client, **fields)[1]["choices"][0]["finish_reason"] == "length"
+    fields["grammar"] = 'root ::= "yes" (" please" | "")'
+    fields["logit_bias"] = {}
+    for seed in range(8):
+        choice = post(client, **fields, seed=seed)[1]["choices"][0]
+        assert choice["message"]["content"] == "yes"
+        assert choice["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("path", [CHAT, COMPLETION])
+@pytest.mark.parametrize(
+    ("fields", "form"),
+    [
+        ({"guided_regex": "[A-C]{3}-[0-9]+0"}, "[A-C]{3}-[0-9]+0"),
+        ({"regex": "ab|cd"}, "ab|cd"),
+        ({"guided_choice": ["a.b", "x|y", "é "]}, r"a\.b|x\|y|é "),
+        ({"guided_json": '{"const": 5}'}, "5"),
+        ({"guided_json": {"const": 5}}, "5"),
+        ({"structured_outputs": {"json": {"const": [1]}, "regex": None}}, r"\[1\]"),
+        ({"structured_outputs": {"regex": "x{3}"}}, "xxx"),
+        ({"structured_outputs": {"choice": ["p", "q"]}}, "[pq]"),
+        ({"structured_outputs": {"grammar": 'root ::= "z"'}}, "z"),
+        ({"guided_grammar": 'root ::= "z"'}, "z"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {"const": 1}}}},
+            "1",
+        ),
+        ({"response_format": {"type": "json_schema", "schema": {"const": 1}, "strict": True}}, "1"),
+    ],
+)
+def test_the_forms_of_other_servers_hold_too(
+    client: FlaskClient, path: str, fields: dict[str, Any], form: str
+) -> None:
+    body = {"messages": MESSAGES} if path == CHAT else {"prompt": "x"}
+    for seed in range(3):
+        how = {"max_tokens": 60, "seed": seed, "temperature": 1}
+        choice = client.post(path, json={**body, **fields, **how}).json["choices"][0]
+        text = choice["message"]["content"] if path == CHAT else choice["text"]
+        if choice["finish_reason"] == "stop":
+            assert re.fullmatch(form, text)
+        else:
+            assert "regex" in str(fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"grammar": ""}, {"guided_regex": ""}, {"guided_choice": []}, {"guided_json": None}],
+)
+def test_an_empty_form_is_none(client: FlaskClient, fields: dict[str, Any]) -> None:
+    plain = post(client, temperature=0, max_tokens=5)[1]["choices"]
+    assert post(client, temperature=0, max_tokens=5, **fields)[1]["choices"] == plain
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        "root ::= r1\n" + "\n".join(f"r{i} ::= r{i + 1}" for i in range(1, 30_000)),
+        "\n".join(f"r{i}::=x" for i in range(2_001)),
+        'root ::= "' + "x" * 32_768 + '"',
+    ],
+)
+def test_a_grammar_beyond_its_bounds_is_refused_before_any_work(
+    client: FlaskClient, grammar: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converted: list[str] = []
+    monkeypatch.setattr("app.inference.constraint.grammar_from", lambda *a: converted.append(a[1]))
+    status, answer = post(client, grammar=grammar)
+    assert status == 400
+    assert "32768 bytes and 2000 rules are allowed" in answer["error"]["message"]
+    assert not converted
+
+
+def test_a_grammar_is_compiled_once(any_tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = Mock(wraps=LLMatcher)
+    monkeypatch.setattr("app.inference.constraint.LLMatcher", compiler)
+    grammar = JsonText({"enum": ["a", "b"]}).source(lambda: None)
+    for _ in range(3):
+        constraint = any_tiny.constraint(grammar)
+        for token in any_tiny.vocabulary.encode_fragment('"a"'):
+            constraint.accept(token)
+        assert constraint.finished
+    assert compiler.call_count == 1
+
+
+def test_who_leaves_stops_the_compiling_of_their_schemas() -> None:
+    checks = []
+
+    def leave() -> None:
+        checks.append(None)
+        if len(checks) == 5:
+            raise Cancelled("gone")
+
+    function = Function("f", "", {"properties": {"a": {"type": "string", "format": "date"}}})
+    with pytest.raises(Cancelled):
+        Tools([function] * 100).source(leave)
+    assert len(checks) == 5
+
+
+def test_compiling_has_a_limit_in_time(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.answering._GRAMMAR_SECONDS", 0)
+    status, answer = post(client, json_schema={"type": "null"})
+    assert status == 400
+    assert "it takes more than 0 seconds to compile" in answer["error"]["message"]
 
 
 def test_openais_client_parses_what_a_real_model_says(server: Server) -> None:
@@ -270,7 +396,7 @@ def test_openais_client_parses_what_a_real_model_says(server: Server) -> None:
 
 
 def test_a_step_costs_little_beside_the_models_own(smollm: Model) -> None:
-    constraint = smollm.constraint(json_grammar(SCHEMAS["nested"]))
+    constraint = smollm.constraint(JsonText(SCHEMAS["nested"]).source(lambda: None))
     logits = np.random.default_rng(0).normal(size=smollm.vocabulary.size).astype(np.float32)
     smollm.cache.prefill(smollm.text_prompt("hello"), exact=True, check=lambda: None)
     token = smollm.vocabulary.encode("{")[0]

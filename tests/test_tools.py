@@ -1,7 +1,6 @@
 """Calls of functions: offered to the model, held to their schemas, shown as OpenAI shows them."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -10,15 +9,13 @@ import pytest
 from flask.testing import FlaskClient
 from openai import OpenAI
 
-from app import create_app
+from app.inference.calls import CallFinder, CallPiece
 from app.inference.model import Model
 from app.inference.template import ChatTemplate
 from app.inference.tools import Function, Tools
-from app.tool_calls import CallFinder, CallPiece
 
 from .conftest import DEFAULT_MODEL
 from .server import Server
-from .tiny_gguf import write_tiny_gguf
 
 WEATHER: dict[str, Any] = {
     "name": "get_weather",
@@ -46,14 +43,13 @@ TIME: dict[str, Any] = {
 PARAMETERS = {f["name"]: f["parameters"] for f in (WEATHER, TIME)}
 TOOLS = [{"type": "function", "function": function} for function in (WEATHER, TIME)]
 USER = {"role": "user", "content": "What is the weather in Paris?"}
+PARALLEL = Tools([], parallel=True)
 NAMED = {"type": "function", "function": {"name": "get_time"}}
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> FlaskClient:
-    (tmp_path / "models").mkdir()
-    write_tiny_gguf(tmp_path / "models" / "tiny.gguf", context_length=4096)
-    return create_app({"DATA_DIR": str(tmp_path), "CONTEXT_LENGTH": "4096"}).test_client()
+def client(any_client: FlaskClient) -> FlaskClient:
+    return any_client
 
 
 def ask(client: FlaskClient, *messages: dict[str, Any], code: int = 200, **fields: Any) -> Any:
@@ -91,11 +87,112 @@ def test_a_named_function_is_called_once(client: FlaskClient) -> None:
         assert choice["finish_reason"] == "tool_calls"
 
 
-def test_calls_can_be_limited_to_one(client: FlaskClient) -> None:
+@pytest.mark.parametrize("parallel", [{}, {"parallel_tool_calls": False}])
+def test_unless_several_are_asked_for_there_is_one_call(
+    client: FlaskClient, parallel: dict[str, Any]
+) -> None:
     for seed in range(6):
-        fields = {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": False}
+        fields = {"tools": TOOLS, "tool_choice": "required", **parallel}
         [choice] = ask(client, seed=seed, **fields)["choices"]
         assert len(calls_of(choice)) == 1
+
+
+def test_several_calls_are_never_the_same(client: FlaskClient) -> None:
+    fields = {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": True}
+    fields |= {"ignore_eos": True, "temperature": 2, "top_p": 1}
+    counts = set()
+    for seed in range(20):
+        [choice] = ask(client, seed=seed, **fields)["choices"]
+        made = [tuple(call["function"].values()) for call in calls_of(choice)]
+        assert len(set(made)) == len(made)
+        assert choice["finish_reason"] == "tool_calls"
+        counts.add(len(made))
+    assert max(counts) > 1
+
+
+def test_a_function_that_can_be_called_in_one_way_only_is_called_once(client: FlaskClient) -> None:
+    ping = {"type": "function", "function": {"name": "ping", "parameters": {"properties": {}}}}
+    fields = {"tools": [ping], "tool_choice": "required", "parallel_tool_calls": True}
+    for seed in range(6):
+        answer = ask(client, seed=seed, **fields)
+        [call] = answer["choices"][0]["message"]["tool_calls"]
+        assert call["function"] == {"name": "ping", "arguments": "{}"}
+        assert answer["choices"][0]["finish_reason"] == "tool_calls"
+        chunks = stream(client, seed=seed, **fields)
+        assert joined(chunks) == (None, [("ping", "{}")], "tool_calls")
+
+
+def stream(client: FlaskClient, **fields: Any) -> list[dict[str, Any]]:
+    body = {"model": "m", "messages": [USER], "temperature": 1, "seed": 1, **fields, "stream": True}
+    events = client.post("/v1/chat/completions", json=body).text.split("\n\n")
+    return [json.loads(e.removeprefix("data: "))["choices"][0] for e in events[:-2]]
+
+
+def joined(chunks: list[dict[str, Any]]) -> tuple[str | None, list[tuple[str, str]], str]:
+    """The text, the calls and the end of a stream's answer."""
+    text = "".join(chunk["delta"].get("content") or "" for chunk in chunks)
+    pieces = [piece for chunk in chunks for piece in chunk["delta"].get("tool_calls", [])]
+    calls = [("", "")] * len({piece["index"] for piece in pieces})
+    for piece in pieces:
+        name, arguments = calls[piece["index"]]
+        function = piece["function"]
+        name, arguments = name + function.get("name", ""), arguments + function["arguments"]
+        calls[piece["index"]] = (name, arguments)
+    return text or None, calls, chunks[-1]["finish_reason"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tool_choice": "required"},
+        {"tool_choice": "required", "parallel_tool_calls": True},
+        {"tool_choice": "auto", "parallel_tool_calls": True, "max_tokens": 60},
+        {"tool_choice": "required", "max_tokens": 40},
+        {"response_format": {"type": "json_object"}, "max_tokens": 100},
+    ],
+)
+def test_a_stream_says_what_a_plain_answer_says(client: FlaskClient, fields: Any) -> None:
+    for seed in range(4):
+        [choice] = ask(client, tools=TOOLS, seed=seed, **fields)["choices"]
+        message = choice["message"]
+        calls = [tuple(c["function"].values()) for c in message.get("tool_calls", [])]
+        content = message["content"] or None
+        chunks = stream(client, tools=TOOLS, seed=seed, **fields)
+        assert joined(chunks) == (content, calls, choice["finish_reason"])
+
+
+def test_the_marker_of_a_call_inside_json_is_text(client: FlaskClient) -> None:
+    content = {"a": '<tool_call>\n{"name": "get_time", "arguments": {"utc": true}}\n</tool_call>'}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"const": content}}}
+    ask(client, max_tokens=1)
+    vocabulary = client.application.extensions["gpt4all"].worker._model.vocabulary
+    # Not a call, if JSON can be said.
+    angles = (i for i in range(vocabulary.size) if vocabulary.written_bytes(i).startswith(b"<"))
+    fields = {"tools": TOOLS, "response_format": wanted, "logit_bias": dict.fromkeys(angles, -100)}
+    [choice] = ask(client, **fields)["choices"]
+    assert json.loads(choice["message"]["content"]) == content
+    assert "tool_calls" not in choice["message"]
+    assert choice["finish_reason"] == "stop"
+    assert joined(stream(client, **fields)) == (choice["message"]["content"], [], "stop")
+
+
+@pytest.mark.parametrize("stop", ["arg", '": ', "</tool"])
+def test_a_stop_string_that_cuts_a_call_does_not_complete_it(
+    client: FlaskClient, stop: str
+) -> None:
+    [choice] = ask(client, tools=TOOLS, tool_choice="required", stop=stop)["choices"]
+    assert choice["finish_reason"] == "length"
+    assert stream(client, tools=TOOLS, tool_choice="required", stop=stop)[-1]["finish_reason"] == (
+        "length"
+    )
+
+
+def test_a_stop_string_that_cuts_text_ends_it(client: FlaskClient) -> None:
+    text = ask(client, tools=TOOLS, max_tokens=30)["choices"][0]["message"]["content"]
+    stop = next(character for character in text[3:] if character.isascii())
+    [choice] = ask(client, tools=TOOLS, max_tokens=30, stop=stop)["choices"]
+    assert choice["finish_reason"] == "stop"
+    assert choice["message"]["content"] == text[: text.index(stop)]
 
 
 def test_by_default_the_model_may_answer_in_text(client: FlaskClient) -> None:
@@ -105,17 +202,17 @@ def test_by_default_the_model_may_answer_in_text(client: FlaskClient) -> None:
     assert choice["finish_reason"] == "length"
 
 
-def test_a_model_that_begins_a_call_by_itself_is_held_to_it(tiny: Model) -> None:
+def test_a_model_that_begins_a_call_by_itself_is_held_to_it(any_tiny: Model) -> None:
     functions = [Function(name, "", parameters) for name, parameters in PARAMETERS.items()]
     for parallel in (True, False):
-        constraint = tiny.constraint(Tools(functions, parallel=parallel).grammar)
-        for token in tiny.vocabulary.encode(
+        constraint = any_tiny.constraint(Tools(functions, parallel=parallel).source(lambda: None))
+        for token in any_tiny.vocabulary.encode_fragment(
             'Well. <tool_call>\n{"name": "get_time", "arguments": {"'
         ):
             constraint.accept(token)
-        logits = np.zeros(tiny.vocabulary.size, np.float32)
+        logits = np.zeros(any_tiny.vocabulary.size, np.float32)
         allowed = np.flatnonzero(np.isfinite(constraint.masked(logits)))
-        texts = {tiny.vocabulary.token_bytes(int(token)) for token in allowed}
+        texts = {any_tiny.vocabulary.token_bytes(int(token)) for token in allowed}
         assert texts
         assert all(b"utc".startswith(text[:3]) for text in texts)
 
@@ -143,6 +240,51 @@ def test_a_stream_has_openais_deltas(client: FlaskClient) -> None:
     assert joined == plain["function"]["arguments"]
     assert choices[-1]["finish_reason"] == "tool_calls"
     assert not any(choice["delta"].get("content") for choice in choices)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    ["any", "required", {"type": "any"}, {"type": "required"}],
+)
+def test_a_call_can_be_demanded_in_several_ways(client: FlaskClient, choice: Any) -> None:
+    assert calls_of(ask(client, tools=TOOLS, tool_choice=choice)["choices"][0])
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"type": "tool", "name": "get_time"}, {"type": "function", "name": "get_time"}, NAMED],
+)
+def test_a_function_can_be_named_in_several_ways(client: FlaskClient, choice: Any) -> None:
+    [call] = calls_of(ask(client, tools=TOOLS, tool_choice=choice)["choices"][0])
+    assert call["function"]["name"] == "get_time"
+
+
+@pytest.mark.parametrize("choice", ["none", "auto", "required", "any", None])
+@pytest.mark.parametrize("tools", [{}, {"tools": []}, {"tools": None}])
+def test_a_choice_among_no_functions_is_ignored(
+    client: FlaskClient, choice: Any, tools: dict[str, Any]
+) -> None:
+    fields = {"tool_choice": choice, "parallel_tool_calls": True, "max_tokens": 3, **tools}
+    assert "tool_calls" not in ask(client, **fields)["choices"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "function", **TIME},
+        {"function": TIME},
+        {"type": "function", "function": TIME, "cache_control": None, "strict": True},
+        {"type": "function", "function": {**TIME, "defer_loading": True, "title": "x"}},
+        {"type": "function", "function": {"name": "get_time", "parameters": None}},
+        {
+            "type": "function",
+            "function": {"name": "get_time", "parameters": {"type": ["object"], "required": None}},
+        },
+    ],
+)
+def test_functions_are_taken_as_other_programs_write_them(client: FlaskClient, tool: Any) -> None:
+    [choice] = ask(client, tools=[tool], tool_choice="required", max_tokens=400)["choices"]
+    assert choice["message"]["tool_calls"][0]["function"]["name"] == "get_time"
 
 
 def test_openais_old_form_works_too(client: FlaskClient) -> None:
@@ -229,7 +371,7 @@ def test_calls_and_results_are_in_the_next_prompt(client: FlaskClient) -> None:
             "tool_choice",
             'no function "x"',
         ),
-        ({"tool_choice": "required"}, "tool_choice", "only allowed with tools"),
+        ({"tool_choice": NAMED}, "tool_choice", "only allowed with tools"),
         ({"tools": TOOLS, "grammar": 'root ::= "x"'}, "grammar", "together with tools"),
         ({"functions": [TIME], "function_call": "required"}, "function_call", "must be one of"),
     ],
@@ -247,7 +389,7 @@ def test_what_is_wrong_with_functions_is_said(
     [
         ({"role": "user", "content": "x", "tool_calls": [{}]}, "messages[0].tool_calls"),
         ({"role": "user"}, "messages[0].content"),
-        ({"role": "assistant", "content": None}, "messages[0].content"),
+        ({"role": "assistant"}, "messages[0].content"),
         ({"role": "tool"}, "messages[0].content"),
     ],
 )
@@ -282,7 +424,7 @@ TEXT = (
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50, 1000])
 def test_calls_are_found_however_the_text_is_cut(size: int) -> None:
-    finder = CallFinder(True)
+    finder = CallFinder(PARALLEL)
     pieces = [p for i in range(0, len(TEXT), size) for p in finder.feed(TEXT[i : i + size])]
     pieces += finder.finish()
     assert "".join(p for p in pieces if isinstance(p, str)) == "First.\n"
@@ -296,7 +438,7 @@ def test_calls_are_found_however_the_text_is_cut(size: int) -> None:
     "end", ["", "}", "}\n", "}\n</tool_ca", "}\n</tool_call>", "}\n</tool_call>\n"]
 )
 def test_a_call_that_is_cut_at_its_end_keeps_its_arguments(end: str) -> None:
-    finder = CallFinder(True)
+    finder = CallFinder(PARALLEL)
     pieces = finder.feed('<tool_call>\n{"name": "f", "arguments": {"a": 1} ' + end)
     pieces += finder.finish()
     assert "".join(p.arguments for p in pieces if isinstance(p, CallPiece)) == '{"a": 1} '
@@ -304,12 +446,29 @@ def test_a_call_that_is_cut_at_its_end_keeps_its_arguments(end: str) -> None:
 
 @pytest.mark.parametrize("text", ["<tool", "a < b", "<tool_cal", "</tool_call>", "<<tool_call"])
 def test_what_only_looks_like_a_call_is_text(text: str) -> None:
-    finder = CallFinder(True)
+    finder = CallFinder(PARALLEL)
     assert "".join(map(str, [*finder.feed(text), *finder.finish()])) == text
 
 
+@pytest.mark.parametrize("size", [1, 2, 5, 1000])
+def test_a_call_that_repeats_another_is_not_shown(size: int) -> None:
+    def call(arguments: str) -> str:
+        return f'<tool_call>\n{{"name": "f", "arguments": {arguments}}}\n</tool_call>'
+
+    text = "\n".join(call(a) for a in ('{"a": 1}', '{"a": 11}', '{"a": 1}', '{"a": 2}'))
+    finder = CallFinder(PARALLEL)
+    pieces = [p for i in range(0, len(text), size) for p in finder.feed(text[i : i + size])]
+    pieces += finder.finish()
+    assert finder.repeated
+    assert finder.calls == 2
+    calls = [p for p in pieces if isinstance(p, CallPiece)]
+    arguments = ["".join(c.arguments for c in calls if c.number == n) for n in (0, 1)]
+    assert arguments == ['{"a": 1}', '{"a": 11}']
+    assert {c.number for c in calls} == {0, 1}
+
+
 def test_without_functions_everything_is_text() -> None:
-    finder = CallFinder(False)
+    finder = CallFinder(None)
     assert [*finder.feed(TEXT), *finder.finish()] == [TEXT]
 
 

@@ -1,5 +1,7 @@
 """A Llama of a few thousand random weights, written as today's converters write models."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,16 @@ def write_tiny_sentencepiece(path: Path, *, wide_context_length: bool = False, *
         for name in ("token_embd.weight", "output.weight")
     }
     return write_tiny_gguf(path, metadata=metadata, tensors=tensors, **how)
+
+
+WRITERS: dict[str, Callable[..., Path]] = {
+    "byte-level": write_tiny_gguf,
+    "byte-level with BOS": partial(
+        write_tiny_gguf, metadata={"tokenizer.ggml.add_bos_token": True}
+    ),
+    "SentencePiece": write_tiny_sentencepiece,
+}
+"""A model of each kind of vocabulary: what adds nothing to a text, BOS, or BOS and a space."""
 
 
 def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:

@@ -1,12 +1,13 @@
 """A loaded model: its engine, its vocabulary, its chat template."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .constraint import Constraint, ConstraintTokens
+from .constraint import Constraint, ConstraintTokens, GrammarSource
 from .engine import Engine
 from .errors import ContextLengthExceeded, PromptError
 from .kv_cache import KVCache
@@ -15,6 +16,8 @@ from .model_cache import Facts, PreparedModel
 from .template import ChatTemplate
 from .tokenizer import Vocabulary
 from .tools import Tools, plain_messages
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Model:
@@ -80,9 +83,14 @@ class Model:
         return self._checked(list(tokens))
 
     def chat_prompt(
-        self, messages: Sequence[Mapping[str, Any]], tools: Tools | None = None
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Tools | None = None,
+        variables: Mapping[str, Any] | None = None,
     ) -> list[int]:
         """The token ids of a chat, up to where the assistant's answer begins.
+
+        ``variables`` are more of the chat template's, such as ``enable_thinking``.
 
         Control tokens in the messages' own text are text: only the template sets roles. The
         system message of the model's settings goes first if the messages have none.
@@ -97,30 +105,27 @@ class Model:
             signatures = [f.signature for f in tools.functions] if tools is not None else None
         else:
             messages, signatures = plain_messages(messages, tools), None
-        text = template.render(self._protected(messages), self._protected(signatures))
+        text = template.render(*map(self._protected, (messages, signatures, variables or {})))
         return self._checked(self._encode(text, protected=True))
 
-    def check_grammar(self, grammar: str) -> None:
-        """Raises `GrammarError`, which says why answers cannot be held to ``grammar``."""
-        self._tokens_for_constraints().check(grammar)
+    def constraint(self, grammar: GrammarSource) -> Constraint:
+        """What holds one answer to ``grammar``.
 
-    def constraint(self, grammar: str) -> Constraint:
-        """What holds one answer to ``grammar``."""
-        return Constraint(self._tokens_for_constraints(), grammar)
+        Raises `GrammarError`, which says why answers cannot be held to it.
+        """
+        if self._constraint_tokens is None:
+            self._constraint_tokens = ConstraintTokens(self.vocabulary, sorted(self.end_tokens))
+        return Constraint(self._constraint_tokens, grammar)
 
     def close(self) -> None:
         """Frees the memory; the model cannot be used afterwards."""
         self._engine.close()
 
-    def _tokens_for_constraints(self) -> ConstraintTokens:
-        if self._constraint_tokens is None:
-            self._constraint_tokens = ConstraintTokens(self.vocabulary, sorted(self.end_tokens))
-        return self._constraint_tokens
-
     def _protected(self, value: Any) -> Any:
-        """``value`` with every text in it protected."""
+        """``value`` with every text in it protected, and such that it can be encoded."""
         if isinstance(value, str):
-            return self.vocabulary.protect(value)
+            # A setting, or the name of a file, may hold halves of surrogate pairs.
+            return self.vocabulary.protect(_SURROGATE.sub("\ufffd", value))
         if isinstance(value, Mapping):
             return {self._protected(key): self._protected(item) for key, item in value.items()}
         if isinstance(value, list | tuple):

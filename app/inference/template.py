@@ -6,27 +6,34 @@ surroundings are those of Hugging Face's `apply_chat_template`
 """
 
 import json
+import traceback
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
 import jinja2
-from jinja2.ext import loopcontrols
+from jinja2 import nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from .errors import PromptError
 from .tools import CALL_BEGIN
 
+# Stands behind a begun answer: whatever the template puts there is cut off. A noncharacter of
+# Unicode, which no tokenizer sees.
+_HERE = "\ufdd1"
+
 
 class ChatTemplate:
-    """A compiled chat template. Raises `PromptError` when the source is no Jinja.
+    """A compiled chat template. Raises `PromptError` when the source is not Jinja.
 
     ``knows_tools`` says whether it can be given functions and their calls.
     """
 
     def __init__(self, source: str, bos_token: str, eos_token: str) -> None:
         environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
         )
         environment.filters["tojson"] = _tojson
         environment.globals |= {
@@ -47,34 +54,66 @@ class ChatTemplate:
         self,
         messages: Sequence[Mapping[str, Any]],
         tools: Sequence[Mapping[str, Any]] | None = None,
+        variables: Mapping[str, Any] | None = None,
     ) -> str:
         """The prompt for ``messages``, up to where the assistant's answer begins.
 
         A last message of the assistant is the beginning of the answer. ``tools`` are OpenAI's
-        objects, for a template that ``knows_tools``. Raises `PromptError` with the template's
-        own words when it refuses the messages.
+        objects, for a template that ``knows_tools``; ``variables`` are what a request gives to the
+        template itself. Raises `PromptError` with the template's own words when it refuses the
+        messages.
         """
         begun = messages[-1]["content"].strip() if _is_begun(messages) else ""
+        if begun:
+            messages = [*messages[:-1], {**messages[-1], "content": begun + _HERE}]
         try:
             text = self._template.render(
-                messages=messages, tools=tools, add_generation_prompt=not begun
+                {"documents": None, **(variables or {}), "messages": messages, "tools": tools},
+                add_generation_prompt=not begun,
             )
             text.encode()  # fails on half of a surrogate pair
         except jinja2.TemplateError as error:
-            raise PromptError(f"The model's chat template says: {error}") from error
+            words = _without_contents(str(error), messages)
+            raise PromptError(f"The model's chat template says: {words}") from error
         except Exception as error:
-            raise PromptError(f"The model's chat template failed: {error!r}") from error
+            # The text of such an error may quote the messages.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f" in line {place.lineno}" if place.filename == "<template>" else ""
+            raise PromptError(
+                f"The model's chat template failed{where}: {type(error).__name__}."
+            ) from error
         if not begun:
             return text
-        end = text.rfind(begun)
-        if end < 0:
+        text, here, _ = text.rpartition(_HERE)
+        if not here:
             raise PromptError("The model's chat template does not show the last message.")
-        return text[: end + len(begun)]
+        return text
+
+
+class _Generation(Extension):
+    """``{% generation %}``, which marks what the assistant says: it is for training only."""
+
+    tags = {"generation"}
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """What is in the block."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 def _is_begun(messages: Sequence[Mapping[str, Any]]) -> bool:
     last: Mapping[str, Any] = messages[-1] if messages else {"role": ""}
     return last["role"] == "assistant" and "tool_calls" not in last
+
+
+def _without_contents(words: str, messages: Sequence[Mapping[str, Any]]) -> str:
+    """A template's ``words`` without what they quote of the messages."""
+    contents = [str(message.get("content", "")).strip() for message in messages]
+    for content in sorted(contents, key=len, reverse=True):
+        # Shorter ones are in many words by chance.
+        if len(content) >= 5:
+            words = words.replace(content, "...")
+    return words[:500]
 
 
 def _raise_exception(message: str) -> NoReturn:
@@ -85,6 +124,18 @@ def _strftime_now(form: str) -> str:
     return datetime.now().strftime(form)
 
 
-def _tojson(value: Any, indent: int | None = None) -> str:
+def _tojson(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
     """JSON as it is; Jinja's own filter would escape it for HTML."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )

@@ -234,13 +234,27 @@ class Vocabulary:
             if ids and ids[-1] in self.facts.strip_after:
                 part = part.lstrip(_C_SPACE)
             if protected:
-                part = part.replace(_BREAK, "").replace(_LITERAL_MARK, _MARK)
+                part = _unprotected(part)
             if part:
                 ids += self._codec.encode(part, after_special)
         bos, eos = self.facts.bos, self.facts.eos
         if self.facts.add_bos and bos is not None and ids[:1] != [bos]:
             ids.insert(0, bos)
         return [*ids, eos] if self.facts.add_eos and eos is not None else ids
+
+    def encode_fragment(self, text: str) -> list[int]:
+        """The token ids of ``text`` inside an answer: exactly its bytes, all of it text.
+
+        Nothing is added, neither BOS and EOS nor SentencePiece's space.
+        """
+        ids: list[int] = []
+        for part in self._partition(self.protect(text)):
+            ids += (
+                [part]
+                if isinstance(part, int)
+                else self._codec.encode(_unprotected(part), after_special=False)
+            )
+        return ids
 
     def protect(self, text: str) -> str:
         """``text`` so marked that `encode` reads no control token in it."""
@@ -283,3 +297,8 @@ class Vocabulary:
         for piece in part.split(token):
             between += [piece, self._special[token]]
         return between[:-1]
+
+
+def _unprotected(text: str) -> str:
+    """What `Vocabulary.protect` was given, of a text without control tokens."""
+    return text.replace(_BREAK, "").replace(_LITERAL_MARK, _MARK)

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .constraint import inline_json, lark_grammar
+from .constraint import Check, GrammarSource, inline_json, lark_grammar
+from .errors import GrammarError
 
 CALL_BEGIN, CALL_END = "<tool_call>", "</tool_call>"
 _MOST_CALLS = 8
@@ -34,11 +35,15 @@ For each function call, return a json object with function name and arguments wi
 
 @dataclass(frozen=True)
 class Function:
-    """A function; ``parameters`` is the JSON Schema of its arguments, an object."""
+    """A function; ``parameters`` is the JSON Schema of its arguments, an object.
+
+    Calls keep to all of a ``strict`` schema, and else to what of it they can be held to.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    strict: bool = False
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -47,10 +52,18 @@ class Function:
         function = {"name": self.name, **described, "parameters": dict(self.parameters)}
         return {"type": "function", "function": function}
 
+    def arguments(self, check: Check) -> str:
+        """The grammar of its arguments, for Lark. Raises `GrammarError`."""
+        try:
+            what = f"The function {self.name}"
+            return inline_json(self.parameters, what, check, strict=self.strict)
+        except GrammarError as error:
+            raise GrammarError(f"the function {self.name!r}: {error}") from error
+
 
 @dataclass(frozen=True)
 class Tools:
-    """The functions of one request.
+    """The functions of one request, the grammar of its answers.
 
     ``required`` says that at least one must be called, ``parallel`` that there may be several
     calls. Without a call, the answer must keep to the JSON Schema ``otherwise``, if there is one.
@@ -58,7 +71,7 @@ class Tools:
 
     functions: Sequence[Function]
     required: bool = False
-    parallel: bool = True
+    parallel: bool = False
     otherwise: Mapping[str, Any] | None = None
 
     @property
@@ -68,32 +81,38 @@ class Tools:
         return _PROMPT.format(signatures="\n".join(signatures))
 
     @property
-    def grammar(self) -> str:
-        """The grammar of the answers."""
+    def may_say_text(self) -> bool:
+        """Whether an answer may be text, or begin with it, instead of a call."""
+        return not self.required and self.otherwise is None
+
+    def source(self, check: Check) -> GrammarSource:
+        """The grammar: one call or several, which end the answer. Raises `GrammarError`."""
         names = [f"call_{number}" for number in range(len(self.functions))]
         more = f' ("\\n" call){{0,{_MOST_CALLS - 1}}}' if self.parallel else ""
-        lines = [f'body: "\\n" ({" | ".join(names)}) "\\n{CALL_END}"']
+        lines = [
+            f'call: "{CALL_BEGIN}" body',
+            f'body: "\\n" ({" | ".join(names)}) "\\n{CALL_END}"',
+        ]
         for name, function in zip(names, self.functions, strict=True):
             begin = json.dumps(f'{{"name": {json.dumps(function.name)}, "arguments": ')
             lines += [
                 f'{name}: {begin} {name}_arguments "}}"',
-                f"{name}_arguments: {inline_json(function.parameters)}",
+                f"{name}_arguments: {function.arguments(check)}",
             ]
-        if self.required or self.otherwise is not None:
-            lines.append(f'call: "{CALL_BEGIN}" body')
         if self.required:
             lines.append(f"start: call{more}")
         elif self.otherwise is not None:
-            lines += [f"start: call{more} | json", f"json: {inline_json(self.otherwise)}"]
+            otherwise = inline_json(self.otherwise, "The answer", check, strict=True)
+            lines += [f"start: call{more} | json", f"json: {otherwise}"]
         else:
-            # Any text, until a call begins; after a call, more of both.
-            count = "*" if self.parallel else "?"
+            # Any text, until a call begins.
             lines += [
-                f"start: (begin body){count} TEXT",
+                f"start: TEXT | begin body{more}",
                 f'begin[lazy]: TEXT "{CALL_BEGIN}"',
                 r"TEXT: /(.|\n)*/",
             ]
-        return lark_grammar("%llguidance {}\n" + "\n".join(lines))
+        text = lark_grammar("%llguidance {}\n" + "\n".join(lines))
+        return GrammarSource(text, json_after=CALL_BEGIN if self.may_say_text else "")
 
 
 def plain_messages(
@@ -101,12 +120,15 @@ def plain_messages(
 ) -> list[Mapping[str, Any]]:
     """``messages`` for a template that knows no tools: calls, results and functions as text."""
     plain = [_plain(message) for message in messages]
-    if tools is None:
-        return plain
-    if plain and plain[0]["role"] == "system":
-        system = f"{plain[0]['content']}\n\n{tools.prompt}"
-        return [{**plain[0], "content": system}, *plain[1:]]
-    return [{"role": "system", "content": tools.prompt}, *plain]
+    return plain if tools is None else with_system_text(plain, tools.prompt)
+
+
+def with_system_text(messages: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
+    """``messages`` with ``text`` at the end of the system message, or as one."""
+    if messages and messages[0]["role"] == "system":
+        text = f"{messages[0]['content']}\n\n{text}"
+        return [{**messages[0], "content": text}, *messages[1:]]
+    return [{"role": "system", "content": text}, *messages]
 
 
 def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,58 +4,68 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from ..inference.constraint import json_grammar
-from ..inference.errors import GrammarError
+from ..inference.constraint import Grammar, JsonText
 from ..inference.generation import AnswerOptions
 from ..inference.library import ModelSettings
 from ..inference.sampling import Sampling
 from .fields import (
     Boolean,
-    Gbnf,
-    Ignored,
+    ChoiceAnswer,
+    GbnfAnswer,
     Integer,
     JsonSchema,
+    JsonSchemaAnswer,
     LogitBias,
     Number,
+    RegexAnswer,
     StopStrings,
     Text,
+    TokenLimit,
+    Unsupported,
     between,
 )
-from .loading import RequestSchema
+from .loading import JsonObject, RequestSchema
 
-_GRAMMAR_FIELDS = ("grammar", "json_schema", "response_format")
+_GRAMMAR_FIELDS = ("grammar", "json_schema", "guided_regex", "guided_choice", "response_format")
+_FORMATS = ("text", "json_object", "json_schema")
+_WITHOUT_END = 2**31 - 1  # tokens, more than any context has
 
 
 @dataclass(frozen=True)
 class AnswerRequest:
     """Who shall answer, what the answers shall be like and how they are sent.
 
-    ``sampling`` holds what the request itself says, by the names of `Sampling`. ``grammar`` is
-    what the answers must keep to, and ``grammar_field`` the field that asks for it.
+    An empty ``model`` is the default one. ``sampling`` holds what the request itself says, by the
+    names of `Sampling`. ``grammar`` is what the answers must keep to, and ``grammar_field`` the
+    field that asks for it.
     """
 
     model: str
     n: int
     max_tokens: int | None
+    min_tokens: int
     stop: tuple[str, ...]
     sampling: Mapping[str, Any]
     top_logprobs: int | None
     best_of: int
-    grammar: str | None
+    grammar: Grammar | None
     grammar_field: str
     stream: bool
     include_usage: bool
 
     def options(self, defaults: ModelSettings) -> AnswerOptions:
-        """What the answers shall be like, with the model's settings for what was left out."""
+        """What the answers shall be like, with the model's settings for what was left out.
+
+        All but the grammar, which takes time to compile.
+        """
         return AnswerOptions(
             n=self.n,
             max_tokens=self.max_tokens,
+            min_tokens=self.min_tokens,
             stop=self.stop,
             top_logprobs=self.top_logprobs,
-            grammar=self.grammar,
             sampling=replace(defaults.sampling, **self._sampling()),
         )
 
@@ -65,23 +75,79 @@ class AnswerRequest:
         return {**unasked, **self.sampling}
 
 
-class StreamOptionsSchema(RequestSchema):
+class StreamOptionsSchema(JsonObject):
     """OpenAI's ``stream_options``."""
 
     include_usage = Boolean(load_default=False)
-    include_obfuscation = Ignored()
 
 
-class AnswerSchema(RequestSchema):
+class JsonSchemaSchema(JsonObject):
+    """The ``json_schema`` of a ``response_format``; every answer is strict."""
+
+    schema = JsonSchema(required=True)
+
+
+class ResponseFormatSchema(JsonObject):
+    """OpenAI's ``response_format``; becomes a `JsonText`, or None for text."""
+
+    type = Text(
+        load_default="text", validate=validate.OneOf(_FORMATS, error="must be one of {choices}.")
+    )
+    json_schema = fields.Nested(JsonSchemaSchema)
+    schema = JsonSchema()  # llama.cpp's place for it
+
+    @validates_schema
+    def _check_schema(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["type"] == "json_schema" and not {"json_schema", "schema"} & data.keys():
+            raise ValidationError("is required.", "json_schema")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> JsonText | None:
+        if data["type"] == "text":
+            return None
+        return JsonText((data.get("json_schema") or data).get("schema", {"type": "object"}))
+
+
+class OthersSchema(RequestSchema):
+    """Fields of other servers that would change the answer, and that this one does not have."""
+
+    adapter = Unsupported()
+    allowed_token_ids = Unsupported()
+    bad_words = Unsupported()
+    banned_strings = Unsupported()
+    banned_tokens = Unsupported()
+    chat_template = Unsupported()
+    context = Unsupported()
+    custom_token_bans = Unsupported()
+    documents = Unsupported()
+    enable_search = Unsupported()
+    images = Unsupported()
+    include_stop_str_in_output = Unsupported()
+    input_ids = Unsupported()
+    lora = Unsupported()
+    memory = Unsupported()
+    prompt_embeds = Unsupported()
+    raw = Unsupported()
+    stop_token_ids = Unsupported()
+    system = Unsupported()
+    template = Unsupported()
+    truncate_prompt_tokens = Unsupported(-1)
+    use_beam_search = Unsupported()
+
+
+class AnswerSchema(OthersSchema):
     """The fields that completions and chat completions share. ``max_n`` bounds ``n``."""
 
-    model = Text(required=True)
-    max_tokens = Integer(validate=between(1))
+    model = Text(load_default="")
+    max_tokens = TokenLimit()
+    min_tokens = Integer(load_default=0, validate=between(0))
+    ignore_eos = Boolean(load_default=False)
     temperature = Number(validate=between(0, 2))
     top_p = Number(validate=between(0, 1))
     top_k = Integer(validate=between(-1))
     min_p = Number(validate=between(0, 1))
     repeat_penalty = Number(validate=between(0.01, 10))
+    repeat_last_n = Integer(validate=between(-1, _WITHOUT_END))
     seed = Integer(validate=between(-(2**63), 2**63 - 1))
     stop = StopStrings(load_default=())
     n = Integer(load_default=1, validate=between(1))
@@ -92,10 +158,15 @@ class AnswerSchema(RequestSchema):
     frequency_penalty = Number(validate=between(-2, 2))
     presence_penalty = Number(validate=between(-2, 2))
     logit_bias = LogitBias()
+    response_format = fields.Nested(ResponseFormatSchema)
 
     # llama.cpp's
-    grammar = Gbnf()
-    json_schema = JsonSchema()
+    grammar = GbnfAnswer()
+    json_schema = JsonSchemaAnswer()
+
+    # vLLM's
+    guided_regex = RegexAnswer()
+    guided_choice = ChoiceAnswer()
 
     def __init__(self, max_n: int) -> None:
         super().__init__()
@@ -112,36 +183,24 @@ class AnswerSchema(RequestSchema):
         if len(given) > 1:
             raise ValidationError(f"cannot be used together with {given[1]}.", given[0])
 
-    @validates_schema
-    def _check_stream_options(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if "stream_options" in data and not data["stream"]:
-            raise ValidationError("is only allowed when stream is true.", "stream_options")
 
-
-def asked_grammar(data: dict[str, Any]) -> tuple[str, str | None]:
-    """The field of a loaded request that asks for a grammar, and the grammar.
-
-    Raises `ValidationError`.
-    """
-    field = next((field for field in _GRAMMAR_FIELDS if data.get(field) is not None), None)
-    if field is None:
-        return "", None
-    if field == "grammar":
-        return field, data[field]
-    try:
-        return field, json_grammar(data[field])
-    except GrammarError as error:
-        raise ValidationError(str(error), field) from error
+def asked_grammar(data: dict[str, Any]) -> tuple[str, Grammar | None]:
+    """The field of a loaded request that asks for a grammar, and the grammar."""
+    field = next((field for field in _GRAMMAR_FIELDS if data.get(field) is not None), "")
+    return field, data.get(field)
 
 
 def answer_fields(
-    data: dict[str, Any], max_tokens: int | None, grammar: tuple[str, str | None]
+    data: dict[str, Any], max_tokens: int | None, grammar: tuple[str, Grammar | None]
 ) -> dict[str, Any]:
-    """The fields of `AnswerRequest`, from a loaded request."""
+    """The fields of `AnswerRequest`, from a loaded request. A ``max_tokens`` of -1 is no limit."""
+    if data.get("repeat_last_n") == -1:
+        data["repeat_last_n"] = _WITHOUT_END
     return {
         "model": data["model"],
         "n": data["n"],
-        "max_tokens": max_tokens,
+        "max_tokens": None if max_tokens == -1 else max_tokens,
+        "min_tokens": _WITHOUT_END if data["ignore_eos"] else data["min_tokens"],
         "stop": data["stop"],
         "sampling": {k: data[k] for k in Sampling.__dataclass_fields__ if k in data},
         "top_logprobs": data["top_logprobs"],

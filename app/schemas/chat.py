@@ -4,17 +4,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import (
+    ValidationError,
+    fields,
+    post_load,
+    pre_load,
+    validate,
+    validates_schema,
+)
 
 from ..inference.generation import AnswerOptions
 from ..inference.library import ModelSettings
 from ..inference.tools import Tools
 from .answers import AnswerRequest, AnswerSchema, answer_fields, asked_grammar
-from .fields import Boolean, Ignored, Integer, JsonSchema, MessageText, Text, Unsupported, between
-from .loading import RequestSchema
+from .fields import (
+    Boolean,
+    Ignored,
+    Integer,
+    JsonObjectField,
+    MessageText,
+    Text,
+    TokenLimit,
+    Unsupported,
+    between,
+)
+from .loading import JsonObject
 from .tools import CallFunctionSchema, CallSchema, FunctionSchema, ToolChoice, ToolSchema, tools_of
 
-_FORMATS = ("text", "json_object", "json_schema")
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _FUNCTIONS = validate.Length(max=128, error="may hold at most {max} functions.")
 
@@ -24,21 +40,24 @@ class ChatRequest(AnswerRequest):
     """Messages to answer, as OpenAI's but for what chat templates expect.
 
     ``content`` is a string; the arguments of ``tool_calls`` are values, not JSON. ``legacy_call``
-    says that a call of ``tools`` shall be shown in the old form of OpenAI.
+    says that a call of ``tools`` shall be shown in the old form of OpenAI. ``template_variables``
+    are for the chat template.
     """
 
     messages: Sequence[Mapping[str, Any]]
     tools: Tools | None
     legacy_call: bool
+    template_variables: Mapping[str, Any]
 
     def options(self, defaults: ModelSettings) -> AnswerOptions:
         """As for all requests; a chat without a limit has that of the model's settings."""
         options = super().options(defaults)
-        return replace(options, max_tokens=options.max_tokens or defaults.max_length)
+        limit = options.max_tokens or defaults.max_length
+        return replace(options, max_tokens=limit, tools=self.tools)
 
 
-class MessageSchema(RequestSchema):
-    """One of the messages; what OpenAI's own client adds to an answer may come back in it."""
+class MessageSchema(JsonObject):
+    """One of the messages; what clients and other servers add to an answer may come back in it."""
 
     role = Text(
         required=True,
@@ -50,10 +69,11 @@ class MessageSchema(RequestSchema):
     tool_call_id = Text()
     function_call = fields.Nested(CallFunctionSchema)
 
-    annotations = Ignored()
-    audio = Unsupported()
-    reasoning_content = Ignored()
-    refusal = Unsupported()
+    @pre_load
+    def _drop_nulls(self, data: Any, **kwargs: Any) -> Any:
+        # A content of null is an empty one: the answers of models have it.
+        empty = isinstance(data, Mapping) and data.get("content", "") is None
+        return super()._drop_nulls({**data, "content": ""} if empty else data)
 
     @validates_schema
     def _check_content(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -77,37 +97,6 @@ class MessageSchema(RequestSchema):
         return {**message, **({"tool_calls": calls} if calls else {}), **kept}
 
 
-class JsonSchemaSchema(RequestSchema):
-    """The ``json_schema`` of a ``response_format``."""
-
-    name = Text(required=True)
-    schema = JsonSchema(required=True)
-    description = Ignored()
-    strict = Ignored()  # every answer is strict
-
-
-class ResponseFormatSchema(RequestSchema):
-    """OpenAI's ``response_format``; becomes a JSON Schema, or None for text."""
-
-    type = Text(required=True, validate=validate.OneOf(_FORMATS, error="must be one of {choices}."))
-    json_schema = fields.Nested(JsonSchemaSchema)
-    schema = JsonSchema()  # llama.cpp's place for it
-
-    @validates_schema
-    def _check_schema(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data["type"] == "json_schema" and not {"json_schema", "schema"} & data.keys():
-            raise ValidationError("is required.", "json_schema")
-
-    @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> Mapping[str, Any] | None:
-        if data["type"] == "text":
-            return None
-        schema: Mapping[str, Any] = (data.get("json_schema") or data).get(
-            "schema", {"type": "object"}
-        )
-        return schema
-
-
 class ChatSchema(AnswerSchema):
     """Loads a `ChatRequest`."""
 
@@ -117,9 +106,15 @@ class ChatSchema(AnswerSchema):
         validate=validate.Length(min=1, error="must hold at least one message."),
         error_messages={"required": "is required.", "invalid": "must be a list of messages."},
     )
-    max_completion_tokens = Integer(validate=between(1))
+    max_completion_tokens = TokenLimit()
+
+    chat_template_kwargs = JsonObjectField(load_default=dict)
+    enable_thinking = Boolean()
 
     audio = Unsupported()
+    best_of = Unsupported(1)
+    echo = Unsupported()
+    suffix = Unsupported()
     tools = fields.List(fields.Nested(ToolSchema), validate=_FUNCTIONS)
     tool_choice = ToolChoice("none", "auto", "required", nested=True)
     parallel_tool_calls = Boolean()
@@ -129,9 +124,7 @@ class ChatSchema(AnswerSchema):
     logprobs = Boolean(load_default=False)
     modalities = Unsupported(["text"])
     moderation = Unsupported()
-    response_format = fields.Nested(ResponseFormatSchema)
     top_logprobs = Integer(validate=between(0, 20))
-    verbosity = Unsupported("medium")
     web_search_options = Unsupported()
 
     metadata = Ignored()
@@ -143,10 +136,12 @@ class ChatSchema(AnswerSchema):
     safety_identifier = Ignored()
     service_tier = Ignored()
     store = Ignored()
+    verbosity = Ignored()
 
     @validates_schema
     def _check_limits(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if "max_tokens" in data and "max_completion_tokens" in data:
+        limits = {data[name] for name in ("max_tokens", "max_completion_tokens") if name in data}
+        if len(limits) > 1:
             raise ValidationError(
                 "cannot be used together with max_completion_tokens.", "max_tokens"
             )
@@ -160,13 +155,15 @@ class ChatSchema(AnswerSchema):
     def _make(self, data: dict[str, Any], **kwargs: Any) -> ChatRequest:
         data["top_logprobs"] = data.get("top_logprobs", 0) if data["logprobs"] else None
         limit = data.get("max_tokens", data.get("max_completion_tokens"))
-        tools = tools_of(data, data.get("response_format"))
+        tools = tools_of(data)
         grammar = asked_grammar(data)
         if tools is not None:
             if grammar[0] not in ("", "response_format"):
                 raise ValidationError("cannot be used together with tools.", grammar[0])
-            grammar = "functions" if data.get("functions") else "tools", tools.grammar
+            grammar = "functions" if data.get("functions") else "tools", tools
+        variables = {k: data[k] for k in ("enable_thinking",) if k in data}
         return ChatRequest(
+            template_variables={**data["chat_template_kwargs"], **variables},
             messages=data["messages"],
             tools=tools,
             legacy_call=bool(data.get("functions")),

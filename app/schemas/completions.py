@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, post_load, validates_schema
 
 from .answers import AnswerRequest, AnswerSchema, answer_fields, asked_grammar
-from .fields import Boolean, CompletionLogprobs, Integer, Prompts, Unsupported, between
+from .fields import Boolean, CompletionLogprobs, Integer, Prompts, TokenLimit, Unsupported, between
 
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's and GPT4All's
 
@@ -27,7 +27,7 @@ class CompletionSchema(AnswerSchema):
     echo = Boolean(load_default=False)
     best_of = Integer(validate=between(1))
     logprobs = CompletionLogprobs(load_default=None)
-    max_tokens = Integer(validate=between(0))
+    max_tokens = TokenLimit(0)
     suffix = Unsupported("", reason="the model continues a text, it cannot fill a gap")
 
     @validates_schema

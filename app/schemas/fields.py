@@ -1,14 +1,14 @@
 """marshmallow fields for JSON: strict about types, with messages that say what is allowed."""
 
 import json
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from ..inference.constraint import gbnf_grammar
-from ..inference.errors import GrammarError
+from ..inference.constraint import Gbnf, JsonText, Pattern
 
 
 def shown(value: Any) -> str:
@@ -77,6 +77,17 @@ class Text(JsonField, fields.String):
         return value
 
 
+class JsonObjectField(JsonField):
+    """An object with any keys."""
+
+    openapi = {"type": "object"}
+
+    def _read(self, value: Any) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError(f"must be an object, not {shown(value)}.")
+        return value
+
+
 class Ignored(JsonField):
     """A field of OpenAI's that changes nothing here, whatever its value."""
 
@@ -84,7 +95,7 @@ class Ignored(JsonField):
 class Unsupported(JsonField):
     """A field of OpenAI's that this server does not have, for the ``reason``.
 
-    ``neutral`` are the values that ask for nothing, beside null.
+    ``neutral`` are the values that ask for nothing, beside null, false and what is empty.
     """
 
     def __init__(self, *neutral: Any, reason: str = "") -> None:
@@ -93,7 +104,7 @@ class Unsupported(JsonField):
         self._reason = f": {reason}" if reason else " yet"
 
     def _read(self, value: Any) -> Any:
-        for neutral in self._neutral:
+        for neutral in (*self._neutral, False, "", []):
             # Python takes False for 0.
             if value == neutral and isinstance(value, bool) == isinstance(neutral, bool):
                 return value
@@ -114,13 +125,15 @@ class StopStrings(JsonField):
 
     def _read(self, value: Any) -> tuple[str, ...]:
         strings = [value] if isinstance(value, str) else value
+        if isinstance(strings, list):
+            strings = [string for string in strings if string is not None]
         if not isinstance(strings, list) or not all(isinstance(s, str) for s in strings):
             raise ValidationError(f"must be a string or a list of strings, not {shown(value)}.")
         if len(strings) > self.most:
             raise ValidationError(f"may hold at most {self.most} strings, not {len(strings)}.")
-        if not all(0 < len(string) <= self.longest for string in strings):
-            raise ValidationError(f"each string must have 1 to {self.longest} characters.")
-        return tuple(strings)
+        if not all(len(string) <= self.longest for string in strings):
+            raise ValidationError(f"each string may have at most {self.longest} characters.")
+        return tuple(filter(None, strings))
 
 
 class CompletionLogprobs(JsonField):
@@ -137,7 +150,10 @@ class CompletionLogprobs(JsonField):
 
 
 class LogitBias(JsonField):
-    """An object of token ids, as strings, with what is added to their logits; becomes pairs."""
+    """An object of token ids, as strings, with what is added to their logits; becomes pairs.
+
+    llama.cpp's list of pairs is one too.
+    """
 
     openapi = {
         "type": "object",
@@ -148,6 +164,8 @@ class LogitBias(JsonField):
     most = 1000
 
     def _read(self, value: Any) -> tuple[tuple[int, float], ...]:
+        if isinstance(value, list) and all(isinstance(v, list) and len(v) == 2 for v in value):
+            value = {str(token): bias for token, bias in value}
         if not isinstance(value, dict):
             raise ValidationError(f"must be an object of token ids, not {shown(value)}.")
         if len(value) > self.most:
@@ -162,29 +180,70 @@ class LogitBias(JsonField):
         return tuple((int(token), float(bias)) for token, bias in value.items())
 
 
+class TokenLimit(Integer):
+    """How many tokens at most; -1 sets no limit, as in llama.cpp and LM Studio."""
+
+    openapi = {"type": "integer", "minimum": -1}
+
+    def __init__(self, least: int = 1) -> None:
+        super().__init__()
+        self._least = least
+
+    def _read(self, value: Any) -> int:
+        limit = super()._read(value)
+        if limit < self._least and limit not in (-1, -2):  # -2: to the end of the context
+            raise ValidationError(f"must be at least {self._least}, not {shown(value)}.")
+        return max(limit, -1)
+
+
 class JsonSchema(JsonField):
-    """A JSON Schema. What it means is judged later."""
+    """A JSON Schema, or one written as a string. What it means is judged later."""
 
     openapi = {"type": "object"}
 
     def _read(self, value: Any) -> Mapping[str, Any]:
+        if value == "json":  # Ollama's word for any object
+            return {"type": "object"}
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError) as error:
+                raise ValidationError(f"is not JSON: {shown(value)}.") from error
         if not isinstance(value, dict):
             raise ValidationError(f"must be a JSON Schema, that is an object, not {shown(value)}.")
         return value
 
 
-class Gbnf(JsonField):
-    """A grammar in llama.cpp's notation."""
+class JsonSchemaAnswer(JsonSchema):
+    """A JSON Schema that answers keep to; becomes a `JsonText`."""
 
-    openapi = {"type": "string"}
+    def _read(self, value: Any) -> Any:
+        return JsonText(super()._read(value))
 
-    def _read(self, value: Any) -> str:
-        if not isinstance(value, str):
-            raise ValidationError(f"must be a string, not {shown(value)}.")
-        try:
-            return gbnf_grammar(value)
-        except GrammarError as error:
-            raise ValidationError(str(error)) from error
+
+class GbnfAnswer(Text):
+    """A grammar in llama.cpp's notation; becomes a `Gbnf`, or None if it is empty."""
+
+    def _read(self, value: Any) -> Any:
+        return Gbnf(text) if (text := super()._read(value)).strip() else None
+
+
+class RegexAnswer(Text):
+    """A regular expression; becomes a `Pattern`, or None if it is empty."""
+
+    def _read(self, value: Any) -> Any:
+        return Pattern(text) if (text := super()._read(value)) else None
+
+
+class ChoiceAnswer(JsonField):
+    """Texts of which the answer is one; becomes a `Pattern`, or None without any."""
+
+    openapi = {"type": "array", "items": {"type": "string"}}
+
+    def _read(self, value: Any) -> Pattern | None:
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise ValidationError(f"must be a list of strings, not {shown(value)}.")
+        return Pattern("|".join(map(re.escape, value))) if value else None
 
 
 class Prompts(JsonField):
@@ -237,7 +296,7 @@ class MessageText(JsonField):
                 "type": "array",
                 "items": {
                     "type": "object",
-                    "required": ["type", "text"],
+                    "required": ["text"],
                     "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
                 },
             },
@@ -249,14 +308,19 @@ class MessageText(JsonField):
             return value
         if not isinstance(value, list):
             raise ValidationError(f"must be a string or a list of parts, not {shown(value)}.")
-        return "\n".join(map(self._part, value))
+        return "\n".join(text for text in map(self._part, value) if text is not None)
 
     @staticmethod
-    def _part(part: Any) -> str:
-        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+    def _part(part: Any) -> str | None:
+        """The text of a part; None for a thought, which is not a part of the conversation."""
+        if not isinstance(part, dict) or not isinstance(part.get("type", "text"), str):
             raise ValidationError(f"a part must be an object with a type: {shown(part)}.")
-        if part["type"] != "text":
-            raise ValidationError(f"the model reads text only, no {part['type'][:40]!r}.")
-        if not isinstance(part.get("text"), str):
+        kind = part.get("type", "text")
+        if kind in ("thinking", "redacted_thinking", "reasoning"):
+            return None
+        if kind not in ("text", "input_text", "output_text", "refusal"):
+            raise ValidationError(f"the model reads text only, no {kind[:40]!r}.")
+        text = part.get("refusal" if kind == "refusal" else "text")
+        if not isinstance(text, str):
             raise ValidationError(f"a part's text must be a string: {shown(part)}.")
-        return str(part["text"])
+        return text

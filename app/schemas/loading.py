@@ -1,20 +1,25 @@
 """From a request's JSON to its dataclass, or to an error that names the field."""
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, pre_load
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, pre_load
 
 from ..errors import InvalidRequest
+from .foreign import translated
 
 _UNKNOWN = "unknown field"
 
 
-class RequestSchema(Schema):
-    """The base of the request schemas: null means that the field was left out."""
+class JsonObject(Schema):
+    """The base of all objects in a request: null means that the field was left out.
+
+    Unknown fields are ignored: they come from other servers' answers, which clients send back.
+    """
 
     class Meta:
-        unknown = RAISE
+        unknown = EXCLUDE
 
     error_messages = {"unknown": _UNKNOWN, "type": "must be an object."}
 
@@ -23,6 +28,17 @@ class RequestSchema(Schema):
         if not isinstance(data, Mapping):
             return data
         return {k: v for k, v in data.items() if v is not None or k not in self.fields}
+
+
+class RequestSchema(JsonObject):
+    """The base of the request schemas: a field that nobody knows is a misspelling."""
+
+    class Meta:
+        unknown = RAISE
+
+    @pre_load
+    def _translate(self, data: Any, **kwargs: Any) -> Any:
+        return translated(data, self.fields) if isinstance(data, Mapping) else data
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
@@ -37,9 +53,10 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
         param, message = found[0]
         if message == _UNKNOWN:
             # The words of GPT4All and of OpenAI.
-            raise InvalidRequest(
-                f"Unrecognized request argument supplied: {param[:200]}", param[:200]
-            ) from error
+            text = f"Unrecognized request argument supplied: {param[:200]}"
+            if meant := get_close_matches(param[:200], schema.fields, n=1, cutoff=0.75):
+                text += f". Did you mean {meant[0]}?"
+            raise InvalidRequest(text, param[:200]) from error
         raise InvalidRequest(f"{param}: {message}", param) from error
 
 

@@ -104,10 +104,12 @@ class SettingsSchema(Schema):
 def read_settings(values: Mapping[str, str], default_data_dir: str) -> Settings:
     """The settings given by ``values``: variable names without prefix, and their texts.
 
-    An empty text counts as left out. The models folder is made if it is not there.
+    White space around a text does not count, and an empty text is as if it were left out. The
+    models folder is made if it is not there.
     Raises `SettingsError`, which names the variable.
     """
-    given = {name.lower(): text for name, text in values.items() if str(text).strip()}
+    texts = {name.lower(): text.strip() for name, text in values.items()}
+    given = {name: text for name, text in texts.items() if text}
     try:
         settings: Settings = SettingsSchema().load({"data_dir": default_data_dir, **given})
     except ValidationError as error:

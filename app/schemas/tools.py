@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, pre_load, validate
 
+from ..inference.constraint import JsonText
 from ..inference.tools import Function, Tools
-from .fields import Ignored, JsonField, JsonSchema, Text, shown
-from .loading import RequestSchema
+from .fields import Boolean, JsonField, JsonSchema, Text, shown
+from .loading import JsonObject
 
 _NAME = validate.Regexp(
     r"^[a-zA-Z0-9_.-]{1,64}\Z", error="must be 1 to 64 letters, digits, dots, _ or -."
@@ -21,31 +22,40 @@ class _Parameters(JsonSchema):
 
     def _read(self, value: Any) -> Mapping[str, Any]:
         schema = super()._read(value)
-        if schema.get("type", "object") != "object":
+        if schema.get("type", "object") not in ("object", ["object"]):
             raise ValidationError(f'must have the type "object", not {shown(schema["type"])}.')
-        return {"type": "object", **schema}
+        # What some servers of tools write for "no field is required".
+        neutral = {"required"} if schema.get("required", ()) is None else set()
+        return {"type": "object", **{k: v for k, v in schema.items() if k not in neutral}}
 
 
-class FunctionSchema(RequestSchema):
+class FunctionSchema(JsonObject):
     """Loads a `Function`."""
 
     name = Text(required=True, validate=_NAME)
     description = Text(load_default="")
     parameters = _Parameters(load_default=lambda: {"type": "object", "properties": {}})
-    strict = Ignored()  # every call is strict
+    strict = Boolean(load_default=False)
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Function:
-        return Function(data["name"], data["description"], data["parameters"])
+        return Function(**data)
 
 
-class ToolSchema(RequestSchema):
+class ToolSchema(JsonObject):
     """One of ``tools``; becomes its `Function`."""
 
     type = Text(
-        required=True, validate=validate.Equal("function", error="only functions can be called.")
+        load_default="function",
+        validate=validate.Equal("function", error="only functions can be called."),
     )
     function = fields.Nested(FunctionSchema, required=True, error_messages=_REQUIRED)
+
+    @pre_load
+    def _nest(self, data: Any, **kwargs: Any) -> Any:
+        """The Responses API has the function's fields one level higher."""
+        flat = isinstance(data, Mapping) and "function" not in data and "name" in data
+        return {"type": data.get("type", "function"), "function": data} if flat else data
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Function:
@@ -54,7 +64,10 @@ class ToolSchema(RequestSchema):
 
 
 class ToolChoice(JsonField):
-    """``none``, ``auto``, ``required``, or an object that names a function: ``{"name": ...}``."""
+    """``none``, ``auto``, ``required``, or an object that names a function: ``{"name": ...}``.
+
+    Mistral and Anthropic say ``any`` for ``required``; Anthropic puts the words into an object.
+    """
 
     openapi = {"type": ["string", "object"]}
 
@@ -64,41 +77,53 @@ class ToolChoice(JsonField):
         self._nested = nested  # OpenAI's new form has the name one level deeper
 
     def _read(self, value: Any) -> str | Mapping[str, str]:
-        if isinstance(value, str) and value in self._words:
-            return value
-        function = value
+        word, function = value, value
         if self._nested and isinstance(value, dict):
-            function = value.get("function") if value.get("type") == "function" else None
+            kind = value.get("type")
+            word = kind if kind in ("any", *self._words) else value
+            function = value.get("function", value) if kind in ("function", "tool") else None
+        if self._nested and word == "any":
+            word = "required"
+        if isinstance(word, str) and word in self._words:
+            return word
         if isinstance(function, dict) and isinstance(function.get("name"), str):
             return {"name": function["name"]}
         words = ", ".join(map(json.dumps, self._words))
         raise ValidationError(f"must be one of {words} or name a function, not {shown(value)}.")
 
 
-class CallFunctionSchema(RequestSchema):
-    """The function of a call that a message holds; ``arguments`` are JSON."""
+class Arguments(JsonField):
+    """The arguments of a call: JSON, or its value. What another model wrote stays as it was."""
+
+    openapi = {"type": ["string", "object"]}
+
+    def _read(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return value
+        if not isinstance(value, str):
+            raise ValidationError(f"must be a string of JSON, not {shown(value)}.")
+        try:
+            return json.loads(value or "{}")
+        except (ValueError, RecursionError):
+            return value
+
+
+class CallFunctionSchema(JsonObject):
+    """The function of a call that a message holds; ``arguments`` become their value."""
 
     name = Text(required=True)
-    arguments = Text(required=True)
-
-    @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        try:
-            return {**data, "arguments": json.loads(data["arguments"] or "{}")}
-        except (ValueError, RecursionError):
-            return data  # another model's; it is shown as it was
+    arguments = Arguments(load_default=dict)
 
 
-class CallSchema(RequestSchema):
+class CallSchema(JsonObject):
     """One of an assistant's ``tool_calls``."""
 
-    id = Text(required=True)
-    type = Text(load_default="function", validate=validate.Equal("function"))
+    id = Text(load_default="")
+    type = Text(load_default="function", validate=validate.OneOf(("function", "")))
     function = fields.Nested(CallFunctionSchema, required=True, error_messages=_REQUIRED)
-    index = Ignored()  # some clients send deltas back
 
 
-def tools_of(data: Mapping[str, Any], otherwise: Mapping[str, Any] | None) -> Tools | None:
+def tools_of(data: Mapping[str, Any]) -> Tools | None:
     """The `Tools` of a chat's fields, None without any. Raises `ValidationError`."""
     field, choice_field = "tools", "tool_choice"
     if data.get("functions") or "function_call" in data:
@@ -106,7 +131,7 @@ def tools_of(data: Mapping[str, Any], otherwise: Mapping[str, Any] | None) -> To
     functions = data.get(field) or []
     choice = data.get(choice_field, "auto")
     if not functions:
-        if choice in ("none", "auto"):
+        if isinstance(choice, str):
             return None
         raise ValidationError(f"is only allowed with {field}.", choice_field)
     names = [function.name for function in functions]
@@ -120,6 +145,11 @@ def tools_of(data: Mapping[str, Any], otherwise: Mapping[str, Any] | None) -> To
             raise ValidationError(
                 f"there is no function {shown(choice['name'])} in {field}.", choice_field
             )
-        return Tools(functions, required=True, parallel=False)
-    parallel = field == "tools" and data.get("parallel_tool_calls", True)
-    return Tools(functions, choice == "required", parallel, otherwise)
+        return Tools(functions, required=True)
+    wanted = data.get("response_format")
+    return Tools(
+        functions,
+        required=choice == "required",
+        parallel=field == "tools" and data.get("parallel_tool_calls", False),
+        otherwise=wanted.schema if isinstance(wanted, JsonText) else None,
+    )

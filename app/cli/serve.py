@@ -1,0 +1,48 @@
+"""``flask --app wsgi serve``: the server itself."""
+
+import logging
+
+import click
+import waitress
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..service import service
+from . import shown_errors
+
+# One thread answers, the queue's limit wait, and some are left for what needs no model.
+_MORE_THREADS = 8
+
+
+class PortError(Exception):
+    """The server cannot listen there; the text names PORT."""
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", envvar="PORT", default="4891", show_default=True, help="Or PORT.")
+@with_appcontext
+def serve_command(host: str, port: str) -> None:
+    """Serve the API until Ctrl-C."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    with shown_errors(PortError):
+        if not (port.strip().isdecimal() and 0 < int(port) < 65536):
+            raise PortError(f"PORT must be a number from 1 to 65535, not {port.strip()!r}.")
+        try:
+            server = waitress.create_server(
+                app,
+                host=host,
+                port=int(port),
+                threads=service().settings.queue_limit + _MORE_THREADS,
+                # Looks whether a client is still there while it waits for its answer.
+                channel_request_lookahead=1,
+            )
+        except (OSError, ValueError) as error:  # ValueError: not an address
+            raise PortError(
+                f"The server cannot listen on {host}, PORT {int(port)}: "
+                f"{getattr(error, 'strerror', None) or error}. Another port: PORT=8000 make run."
+            ) from error
+    service().start(app)
+    logging.getLogger("waitress").setLevel(logging.INFO)
+    server.print_listen("Serving on http://{}:{}/v1")
+    server.run()

@@ -1,0 +1,227 @@
+"""What of a JSON Schema answers are held to, what is left out, and what is refused."""
+
+import json
+import logging
+import math
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.inference.constraint import JsonText
+from app.inference.errors import GrammarError
+from app.inference.tools import Function, Tools
+
+CHAT = "/v1/chat/completions"
+LETTER = {"type": "string", "maxLength": 1}
+
+
+def never() -> None:
+    pass
+
+
+def held(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a function's answers are held to."""
+    source = Function("f", "", {"type": "object", "properties": {"a": schema}}).arguments(never)
+    found: dict[str, Any] = json.loads(source.removeprefix("%json "))["properties"]["a"]
+    return found
+
+
+def strict_error(schema: dict[str, Any]) -> str:
+    with pytest.raises(GrammarError) as caught:
+        JsonText(schema).source(never)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["path", "uuid4", "color", "binary", "password", "int32", "x-y"])
+def test_a_format_that_is_not_known_is_an_annotation(name: str) -> None:
+    assert held({"type": "string", "format": name}) == {"type": "string"}
+    assert JsonText({"type": "string", "format": name}).source(never)
+
+
+@pytest.mark.parametrize(
+    "name", ["date-time", "date", "time", "duration", "email", "hostname", "ipv4", "uuid", "uri"]
+)
+def test_a_format_that_is_known_is_held(name: str) -> None:
+    assert held({"type": "string", "format": name})["format"] == name
+
+
+NOT_HELD: list[tuple[str, dict[str, Any]]] = [
+    ("uniqueItems", {"type": "array", "items": LETTER, "uniqueItems": True}),
+    ("propertyNames", {"type": "object", "propertyNames": {"pattern": "^a"}}),
+    ("contains", {"type": "array", "contains": {"const": 1}, "minContains": 1}),
+    ("not", {"type": "string", "not": {"const": "x"}}),
+    ("if", {"type": "object", "if": {}, "then": {"required": ["a"]}}),
+    ("dependentRequired", {"type": "object", "dependentRequired": {"a": ["b"]}}),
+    ("dependentSchemas", {"type": "object", "dependentSchemas": {"a": {}}}),
+    ("unevaluatedProperties", {"type": "object", "unevaluatedProperties": False}),
+    ("unevaluatedItems", {"type": "array", "unevaluatedItems": False}),
+    ("$dynamicRef", {"$dynamicRef": "#a"}),
+    ("pattern", {"type": "string", "pattern": "(?=a)b"}),
+    ("pattern", {"type": "string", "pattern": r"(a)\1"}),
+    ("patternProperties", {"type": "object", "patternProperties": {"(?!a)": {}}}),
+    ("minProperties", {"type": "object", "properties": {"b": {}}, "minProperties": 1}),
+]
+
+
+@pytest.mark.parametrize(("keyword", "schema"), NOT_HELD, ids=[k for k, _ in NOT_HELD])
+def test_what_cannot_be_held_is_left_out_of_a_function_and_said_in_the_log(
+    keyword: str, schema: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "app"):
+        assert keyword not in held(schema) or held(schema)[keyword] == {}
+    assert f"The function f is not held to all of its schema: properties.a.{keyword}" in caplog.text
+
+
+@pytest.mark.parametrize(("keyword", "schema"), NOT_HELD, ids=[k for k, _ in NOT_HELD])
+def test_what_cannot_be_held_is_refused_where_all_is_promised(
+    keyword: str, schema: dict[str, Any]
+) -> None:
+    deep = {"properties": {"list": {"items": {"anyOf": [{}, schema]}}}}
+    assert strict_error(deep).startswith(f"properties.list.items.anyOf[1].{keyword}: answers can")
+    function = Function("f", "", {"type": "object", **deep}, strict=True)
+    with pytest.raises(GrammarError, match=r"the function 'f': properties\.list\.items\.anyOf"):
+        Tools([function]).source(never)
+
+
+def test_alternatives_that_overlap_are_held_as_any_of_them_but_not_where_one_is_promised(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    schema = {"oneOf": [{"type": "string"}, {"type": "string", "minLength": 2}]}
+    with caplog.at_level(logging.WARNING, "app"):
+        assert "anyOf" in held(schema)
+    assert "its alternatives may overlap" in caplog.text
+    assert strict_error({"properties": {"a": schema}}).startswith("properties.a: its alternatives")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "uniqueItems": False},
+        {"type": "object", "unevaluatedProperties": True},
+        {"type": "object", "dependentRequired": {}},
+        {"type": "string", "minLength": 2.0},
+        {"type": "object", "x-order": 3, "example": {}, "nullable": True},
+    ],
+)
+def test_what_asserts_nothing_is_not_refused(schema: dict[str, Any]) -> None:
+    assert JsonText(schema).source(never)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "foo"}, "'foo' is not a type of JSON Schema"),
+        ({"type": 3}, "type must be a string or array of strings"),
+        ({"type": "string", "minLength": -1}, "Expected positive integer for 'minLength', got -1"),
+        ({"$ref": "#/$defs/gone"}, "the reference '#/$defs/gone' leads to nothing"),
+        ({"$ref": "https://example.com/s"}, "references to other documents"),
+    ],
+)
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_wrong_schema_is_refused_with_its_path(
+    schema: dict[str, Any], words: str, strict: bool
+) -> None:
+    function = Function("f", "", {"properties": {"a": {"items": schema}}}, strict)
+    if words.startswith("references") and not strict:
+        assert function.arguments(never)  # it is right, and cannot be followed
+        return
+    with pytest.raises(GrammarError) as caught:
+        function.arguments(never)
+    text = str(caught.value)
+    assert text.startswith("the function 'f': properties.a.items: ")
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"enum": []}, "anyOf is empty"),
+        ({"type": "string", "pattern": "^a$", "minLength": 2}, "no text has this form"),
+        ({"type": "integer", "minimum": 3, "maximum": 2}, "minimum (3) is greater than maximum"),
+        ({"allOf": [{"type": "string"}, {"type": "null"}]}, "incompatible types"),
+    ],
+)
+def test_a_schema_that_nothing_fits_is_refused_with_its_path(
+    schema: dict[str, Any], words: str
+) -> None:
+    properties = {"b": {}, "a": schema}
+    error = strict_error({"type": "object", "properties": properties, "required": ["a"]})
+    assert error.startswith(f"properties.a: nothing can fit it: {words}")
+
+
+def test_objects_that_list_their_properties_have_no_others() -> None:
+    pair = {"properties": {"x": LETTER}, "required": ["x"]}
+    assert held({"items": pair})["items"]["additionalProperties"] is False
+    assert held({"anyOf": [pair, LETTER]})["anyOf"][0]["additionalProperties"] is False
+    assert held({**pair, "additionalProperties": LETTER})["additionalProperties"] == LETTER
+    assert held({**pair, "additionalProperties": True})["additionalProperties"] is True
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object"},
+        {"properties": {"x": LETTER}, "required": ["x", "y"]},
+        {"properties": {"x": LETTER}, "anyOf": [{"required": ["x"]}, {"properties": {"y": {}}}]},
+    ],
+)
+def test_objects_that_say_more_elsewhere_are_not_closed(schema: dict[str, Any]) -> None:
+    assert "additionalProperties" not in held(schema)
+
+
+def test_what_is_inherited_is_not_closed(any_client: FlaskClient) -> None:
+    schema = {
+        "$defs": {"Base": {"type": "object", "properties": {"a": LETTER}, "required": ["a"]}},
+        "allOf": [{"$ref": "#/$defs/Base"}, {"properties": {"b": LETTER}, "required": ["b"]}],
+    }
+    body = {"messages": [{"role": "user", "content": "x"}], "seed": 1, "max_tokens": 400}
+    body |= {"json_schema": schema, "logit_bias": {}, "top_k": 1}
+    response = any_client.post(CHAT, json=body)
+    assert response.status_code == 200
+    assert '"a": ' in response.json["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize("kind", ["integer", "number"])
+@pytest.mark.parametrize("bounds", [{}, {"minimum": 0}, {"maximum": 0}])
+def test_numbers_end(any_client: FlaskClient, kind: str, bounds: dict[str, Any]) -> None:
+    schema = {"type": "array", "items": {"type": kind, **bounds}, "minItems": 2, "maxItems": 2}
+    for wanted in "57":
+        # A model that wants nothing but that digit.
+        biased = {str(_token(any_client, wanted)): 100}
+        body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 300}
+        body |= {"logit_bias": biased, "json_schema": schema, "temperature": 0}
+        choice = any_client.post(CHAT, json=body).json["choices"][0]
+        assert choice["finish_reason"] == "stop"
+        for number in choice["message"]["content"].strip("[]").split(", "):
+            assert re.fullmatch(r"-?\d{1,16}(\.\d{1,16})?([eE][+-]?\d{1,2})?", number)
+            assert math.isfinite(float(number))
+
+
+def _token(client: FlaskClient, text: str) -> int:
+    model = client.application.extensions["gpt4all"].worker._model
+    if model is None:
+        client.post(CHAT, json={"messages": [{"role": "user", "content": "x"}], "max_tokens": 1})
+        model = client.application.extensions["gpt4all"].worker._model
+    [token] = model.vocabulary.encode_fragment(text)
+    return int(token)
+
+
+def test_digits_in_strings_and_long_constants_are_left_alone(any_client: FlaskClient) -> None:
+    wanted = {"id": "1234567890" * 4, "n": 10**20}
+    body = {"messages": [{"role": "user", "content": "x"}], "json_schema": {"const": wanted}}
+    content = any_client.post(CHAT, json=body).json["choices"][0]["message"]["content"]
+    assert json.loads(content) == wanted
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400])
+@pytest.mark.parametrize("field", ['"json_schema": {"maximum": %s}', '"temperature": %s'])
+def test_a_number_that_is_too_large_is_named_for_what_it_is(
+    any_client: FlaskClient, number: str, field: str
+) -> None:
+    body = f'{{"messages": [{{"role": "user", "content": "x"}}], {field % number}}}'
+    response = any_client.post(CHAT, data=body)
+    assert response.status_code == 400
+    message = response.json["error"]["message"]
+    assert message == f"error parsing request JSON: the number {number[:20]} is too large"
