@@ -18,6 +18,7 @@ from .conftest import DEFAULT_MODEL
 from .server import ROOT, Server
 
 CLIENTS = ROOT / "tests" / "clients"
+ANN = {"name": "Ann", "age": 41}
 PROGRAMS = ROOT / ".venv-clients" / ("Scripts" if sys.platform == "win32" else "bin")
 
 python_clients = pytest.mark.skipif(not PROGRAMS.exists(), reason="needs `make clients`")
@@ -41,9 +42,11 @@ def run(*command: str | Path, **environment: str) -> str:
     return done.stdout
 
 
-def answers(server: Server, *command: str | Path) -> dict[str, Any]:
-    """What a client's script prints, given the address and the model."""
-    found: dict[str, Any] = json.loads(run(*command, f"{server.url}/v1", DEFAULT_MODEL))
+def answers(
+    server: Server, *command: str | Path, more: tuple[str | Path, ...] = ()
+) -> dict[str, Any]:
+    """What a client's script prints, given the address, the model and what ``more`` it wants."""
+    found: dict[str, Any] = json.loads(run(*command, f"{server.url}/v1", DEFAULT_MODEL, *more))
     return found
 
 
@@ -95,6 +98,69 @@ def test_llm(server: Server, tmp_path: Path) -> None:
     assert llm("local-completion", "1 2 3 4").strip()
 
 
+@python_clients
+@pytest.mark.parametrize("python", [sys.executable, PROGRAMS / "python"], ids=["newest", "older"])
+def test_the_messages_of_openais_helpers_go_back(server: Server, python: str | Path) -> None:
+    found = answers(server, python, CLIENTS / "openai_client.py")
+    assert found["parse"]["parsed"] == ANN
+    assert found["stream"]["calls"] == [{"name": "Ann"}]
+    for way in "parse", "stream":
+        assert found[way]["grown"] > 0
+        assert found[way]["text"]
+
+
+@python_clients
+def test_openai_agents(server: Server) -> None:
+    found = answers(server, PROGRAMS / "python", CLIENTS / "agents_client.py")
+    steps = ["tool_call_item", "tool_call_output_item", "message_output_item"]
+    assert found["plain"] == found["streamed"] == steps
+    assert found["asked"] == ["Paris", "Paris"]
+    plain, streamed, pieces = found["answers"]
+    assert plain
+    assert plain == streamed == pieces
+    assert found["second"].startswith("Hello")
+    assert found["grown"] > 0
+
+
+@python_clients
+def test_pydantic_ai(server: Server) -> None:
+    found = answers(server, PROGRAMS / "python", CLIENTS / "pydantic_ai_client.py")
+    assert found["chat"] == found["stream"]
+    assert found["chat"].startswith("Hello")
+    assert found["by tool"] == found["by schema"] == ANN
+    assert found["asked"] == ["Paris"]
+    assert found["parts"] == ["user-prompt", "tool-call", "tool-return", "text"]
+    assert found["second"].startswith("Hello")
+    assert found["grown"] > 0
+
+
+@python_clients
+def test_instructor(server: Server) -> None:
+    found = answers(server, PROGRAMS / "python", CLIENTS / "instructor_client.py")
+    for way in "TOOLS", "JSON_SCHEMA":
+        assert found[way]["person"] == ANN
+        assert found[way]["doubts"] == [True, False]
+        assert found[way]["streamed"]["age"] == 41
+
+
+@python_clients
+def test_lm_eval(server: Server, default_gguf: Path) -> None:
+    script = CLIENTS / "lm_eval_client.py"
+    found = answers(server, PROGRAMS / "python", script, more=(default_gguf,))
+    assert found["text"] == found["ids"] == found["batches"] == found["at once"]
+    likelihoods, greedy = zip(*found["text"], strict=True)
+    (paris, no_rome), (no_paris, rome) = likelihoods[:2], likelihoods[2:4]
+    assert paris > no_rome
+    assert rome > no_paris
+    assert greedy[:4] == (True, False, False, True)
+    # Without an entry for the end of the answer the last token would not be counted.
+    assert likelihoods[-1] < likelihoods[-2] < 0
+    # By definition the same: a text after nothing but the beginning.
+    assert found["after nothing"][0][0] == found["rolling"][0]
+    assert found["generated"] == found["generated from ids"] == found["generated at once"]
+    assert found["generated"][:2] == [" Paris", " Rome"]
+
+
 @node_client
 def test_the_openai_package_for_node(server: Server) -> None:
     found = answers(server, "node", CLIENTS / "node_client.mjs")
@@ -105,3 +171,32 @@ def test_the_openai_package_for_node(server: Server) -> None:
     assert found["completion"] == found["pieces"]
     assert found["model"] == DEFAULT_MODEL
     assert found["refused"] == "400 messages"
+
+
+@node_client
+@pytest.mark.parametrize("release", ["openai4", "openai5", "openai6", "openai"])
+def test_the_messages_of_nodes_helpers_go_back(server: Server, release: str) -> None:
+    found = answers(server, "node", CLIENTS / "node_helpers_client.mjs", more=(release,))
+    assert json.loads(found["parse"]["content"]) == ANN
+    assert json.loads(found["stream"]["content"]) == ANN
+    assert found["call"]["calls"] == [{"name": "Ann"}]
+    for way in "parse", "stream", "call":
+        assert found[way]["grown"] > 0
+        assert found[way]["text"]
+    assert found["run"]["asked"] == ["Ann", "Ann"]
+    assert found["run"]["roles"] == ["user", "assistant", "tool", "assistant", "tool"]
+
+
+@node_client
+def test_the_ai_sdk(server: Server) -> None:
+    found = answers(server, "node", CLIENTS / "ai_sdk_client.mjs")
+    assert found["chat"] == found["stream"]
+    assert found["chat"].startswith("Hello")
+    assert found["object"] == found["streamed object"] == ANN
+    assert found["steps"] == found["streamed steps"] == ["tool-calls", "stop"]
+    assert found["asked"] == ["Paris", "Paris"]
+    plain, streamed = found["answers"]
+    assert plain
+    assert plain == streamed
+    assert found["second"].startswith("Hello")
+    assert found["grown"] > 0
