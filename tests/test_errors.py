@@ -18,6 +18,52 @@ def test_an_unknown_path_is_a_404_in_the_envelope(client: FlaskClient) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/v1/models/", "/v1/models"),
+        ("/models", "/v1/models"),
+        ("/models/tiny", "/v1/models/tiny"),
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/completions/", "/v1/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/health", "/health"),
+        ("/v1/openapi.json", "/openapi.json"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_is_elsewhere_is_a_404_that_says_where(
+    client: FlaskClient, path: str, place: str, method: str
+) -> None:
+    response = client.open(path, method=method)
+    assert response.status_code == 404
+    message = response.json["error"]["message"]
+    assert message == f"There is nothing at {path}; it is at {place}."
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/v1/responses", "POST /v1/chat/completions"),
+        ("/v1/responses/resp_1", "POST /v1/chat/completions"),
+        ("/responses", "POST /v1/chat/completions"),
+        ("/v1/embeddings", "LocalDocs"),
+        ("/v1/engines/x/embeddings", "GET /v1/models"),
+        ("/v1/audio/speech", "text only"),
+        ("/v1/images/generations", "text only"),
+        ("/api/chat", "/v1"),
+        ("/completion", "POST /v1/completions"),
+    ],
+)
+def test_an_endpoint_that_is_not_there_says_what_to_use_instead(
+    client: FlaskClient, path: str, words: str
+) -> None:
+    response = client.post(path, json={})
+    assert response.status_code == 404
+    assert response.json["error"]["message"].startswith(f"There is nothing at {path}: ")
+    assert words in response.json["error"]["message"]
+
+
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
 def test_getting_an_answer_is_refused_in_gpt4alls_words(client: FlaskClient, path: str) -> None:
     response = client.get(path)

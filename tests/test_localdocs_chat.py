@@ -1,6 +1,9 @@
 """Chats that quote the user's own folders."""
 
 import json
+import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from openai import OpenAI
 
 from app import create_app
 from localdocs.collections import Collections
+from localdocs.prompt import reference, with_sources
 from localdocs.refreshing import Limits, refresh
 
 from .conftest import DEFAULT_MODEL
@@ -169,3 +173,22 @@ def test_a_real_model_answers_what_only_the_folder_knows(server: Server, data_di
     assert found["file"] == "office.md"
     lines = (folder / "office.md").read_text().splitlines()
     assert "Brunhilde" in "\n".join(lines[found["from"] - 1 : found["to"]])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
+def test_a_source_whose_name_is_not_text_is_quoted(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "models").mkdir()
+    write_tiny_gguf(tmp_path / "models" / "tiny.gguf", context_length=1024)
+    add_collection(tmp_path, folder)
+    collections = Collections(tmp_path / "localdocs")
+    [source] = collections.search(collections.all(), QUESTION["content"], 1)
+    odd = os.fsdecode(b"caf\xe9.txt")
+    file = replace(source.hit.file, name=odd)
+    source = replace(source, hit=replace(source.hit, file=file))
+    assert reference(source)["file"] == "caf\ufffd.txt"
+    [message] = with_sources([QUESTION], [source])
+    assert f"{folder}/caf\ufffd.txt\n" in message["content"]
+    settings = {"system_message": "\udce9"}
+    (tmp_path / "models" / "tiny.json").write_text(json.dumps(settings))
+    client = create_app({"DATA_DIR": str(tmp_path)}).test_client()
+    assert ask(client)["choices"][0]["references"][0]["file"] == "office.txt"

@@ -9,12 +9,17 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.inference.generation import AnswerOptions, answers
-from app.inference.log_probabilities import TokenLogProbability
+from app.inference.log_probabilities import TokenLogProbability, offsets
 from app.inference.model import Model
 from app.inference.sampling import Sampling
 
 CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
 MESSAGES = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture
+def client(any_client: FlaskClient) -> FlaskClient:
+    return any_client
 
 
 def post(client: FlaskClient, path: str, **fields: Any) -> Any:
@@ -76,18 +81,112 @@ def test_a_completion_has_openais_lists(client: FlaskClient) -> None:
     choice = post(client, COMPLETION, logprobs=5)["choices"][0]
     found = choice["logprobs"]
     assert {len(values) for values in found.values()} == {6}
-    assert "".join(found["tokens"]) == choice["text"]
-    assert [
-        choice["text"][at:][: len(t)]
-        for at, t in zip(found["text_offset"], found["tokens"], strict=True)
-    ] == (found["tokens"])
-    assert all(len(likely) <= 5 for likely in found["top_logprobs"])
+    assert_offsets(choice)
+    assert all(len(likely) <= 6 for likely in found["top_logprobs"])
+
+
+def token_bytes(name: str) -> bytes:
+    """The bytes of a token as a completion names it."""
+    if not name.startswith("bytes:"):
+        return name.encode()
+    return bytes.fromhex(name.removeprefix("bytes:").replace("\\x", ""))
+
+
+def assert_offsets(choice: dict[str, Any]) -> None:
+    """Each token begins in the text where the list says, and is among the likely ones there."""
+    found = choice["logprobs"]
+    for name, offset, likely in zip(
+        found["tokens"], found["text_offset"], found["top_logprobs"], strict=True
+    ):
+        assert likely is None or name in likely
+        if name in ("<s>", "<|im_start|>"):
+            assert offset == 0
+        elif not name.startswith("bytes:"):
+            assert choice["text"][offset:].startswith((name, name.removeprefix(" ")))
+
+
+TEXTS = [
+    "hello world",
+    " hello",
+    "  two spaces",
+    "The café in Zürich sells 🍕 pizza",
+    "🍕🍕",
+    "ünï\ncode\t日本語 text",
+    "<tool>hello<tool> world",
+    "a\u2028b",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_offsets_count_what_is_in_the_text(any_tiny: Model, text: str) -> None:
+    vocabulary = any_tiny.vocabulary
+    tokens = vocabulary.encode(text)
+    found = list(offsets(vocabulary, tokens, text))
+    if tokens[0] == vocabulary.facts.bos:
+        assert found.pop(0) == 0
+        del tokens[0]
+    # SentencePiece puts a space before a text, if that does not begin with a special token.
+    added = vocabulary.facts.space_prefix and not text.startswith("<tool>")
+    written, place = " " * added + text, 0
+    for token, offset in zip(tokens, found, strict=True):
+        data = vocabulary.written_bytes(token)
+        if not written.encode().startswith(data, place):
+            data = data.removeprefix(b" ")  # and another one behind a special token
+        assert written.encode()[place : place + len(data)] == data
+        before = written.encode()[:place].decode(errors="ignore")
+        assert offset == max(0, len(before) - added)
+        place += len(data)
+    assert place == len(written.encode())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_characters_of_several_tokens_count_as_one(client: FlaskClient, stream: bool) -> None:
+    text = "The café in Zürich sells 🍕 pizza"
+    fields = {"prompt": text, "logprobs": 1, "echo": True, "max_tokens": 1, "stream": stream}
+    answer = post(client, COMPLETION, **fields)
+    found = (answer[0] if stream else answer)["choices"][0]["logprobs"]
+    places = dict(zip(found["text_offset"], found["tokens"], strict=True))
+    assert text[26:].startswith("pizza") or text[26:].startswith(" pizza")
+    assert [name for name in found["tokens"] if name.startswith("bytes:")]
+    assert max(places) <= len(text) + 1
+    assert found["text_offset"] == sorted(found["text_offset"])
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_with_echo_every_token_is_among_the_likely_ones(client: FlaskClient, text: str) -> None:
+    for top in 0, 1, 5:
+        choice = post(client, COMPLETION, logprobs=top, echo=True, prompt=text)["choices"][0]
+        found = choice["logprobs"]
+        for name, value, likely in list(
+            zip(found["tokens"], found["token_logprobs"], found["top_logprobs"], strict=True)
+        )[1:]:
+            assert likely[name] >= value - 1e-6
+            assert max(len(likely), 1) <= top + 1
+
+
+def test_parts_of_a_character_are_told_apart(client: FlaskClient) -> None:
+    found = post(client, COMPLETION, prompt="🍕", echo=True, max_tokens=0, logprobs=0)
+    names = found["choices"][0]["logprobs"]["tokens"][-4:]
+    assert names == ["bytes:\\xf0", "bytes:\\x9f", "bytes:\\x8d", "bytes:\\x95"]
+
+
+def test_behind_an_echo_the_token_that_ends_the_answer_is_shown(client: FlaskClient) -> None:
+    fields = {"prompt": "hello", "echo": True, "logprobs": 1}
+    scored = post(client, COMPLETION, **fields, max_tokens=0)["choices"][0]["logprobs"]
+    model = client.application.extensions["gpt4all"].worker._model
+    end = max(model.end_tokens)
+    choice = post(client, COMPLETION, **fields, logit_bias={str(end): 100})["choices"][0]
+    assert choice["finish_reason"] == "stop"
+    assert choice["text"] == "hello"
+    assert len(choice["logprobs"]["tokens"]) == len(scored["tokens"]) + 1
+    assert choice["logprobs"]["tokens"][-1].encode() == model.vocabulary.written_bytes(end)
+    assert choice["logprobs"]["text_offset"][-1] == len("hello")
 
 
 def test_echo_has_those_of_the_prompt_too(client: FlaskClient) -> None:
     found = post(client, COMPLETION, logprobs=1, echo=True)["choices"][0]
     logprobs = found["logprobs"]
-    assert "".join(logprobs["tokens"]) == found["text"]
+    assert_offsets(found)
     assert found["text"].startswith("hello")
     assert logprobs["token_logprobs"][0] is None
     assert logprobs["top_logprobs"][0] is None
@@ -98,7 +197,7 @@ def test_a_text_can_be_scored_without_an_answer(client: FlaskClient) -> None:
     answer = post(client, COMPLETION, logprobs=0, echo=True, max_tokens=0, prompt="hello world")
     choice = answer["choices"][0]
     assert (choice["text"], choice["finish_reason"]) == ("hello world", "length")
-    assert "".join(choice["logprobs"]["tokens"]) == "hello world"
+    assert "".join(choice["logprobs"]["tokens"]).endswith("hello world")
     assert answer["usage"]["completion_tokens"] == 0
 
 
@@ -111,7 +210,7 @@ def test_tokens_after_a_stop_string_are_not_shown(client: FlaskClient) -> None:
     text = post(client, COMPLETION, max_tokens=20)["choices"][0]["text"]
     stop = text[7:9]
     cut = post(client, COMPLETION, max_tokens=20, stop=stop, logprobs=0)["choices"][0]
-    shown = "".join(cut["logprobs"]["tokens"])
+    shown = b"".join(map(token_bytes, cut["logprobs"]["tokens"])).decode(errors="replace")
     assert shown.startswith(cut["text"])
     assert len(shown) < len(cut["text"]) + 20
 

@@ -1,4 +1,7 @@
+import gzip
 import time
+import zlib
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -83,5 +86,54 @@ def test_a_hostile_body_is_refused_in_linear_time(client: FlaskClient) -> None:
 
 def test_a_body_over_the_limit_is_a_413(client: FlaskClient) -> None:
     status, answer = post(client, CHAT + " " * 2**20 + "}")
+    assert status == 413
+    assert "1048576 bytes" in answer["error"]["message"]
+
+
+RAW = zlib.compressobj(wbits=-15)
+ENCODED = {
+    "gzip": gzip.compress(CHAT.encode() + b"}"),
+    "x-gzip": gzip.compress(CHAT.encode() + b"}"),
+    "GZIP ": gzip.compress(CHAT.encode() + b"}"),
+    "deflate": zlib.compress(CHAT.encode() + b"}"),
+    # As many programs understood "deflate".
+    " deflate": RAW.compress(CHAT.encode() + b"}") + RAW.flush(),
+    "identity": CHAT.encode() + b"}",
+    "": CHAT.encode() + b"}",
+}
+
+
+def post_encoded(client: FlaskClient, encoding: str, data: bytes) -> tuple:
+    headers = {"Content-Encoding": encoding}
+    response = client.post("/v1/chat/completions", data=data, headers=headers)
+    return response.status_code, response.json
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_a_compressed_body_is_read(client: FlaskClient, encoding: str) -> None:
+    assert post_encoded(client, encoding, ENCODED[encoding])[0] == 200
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "compress"])
+def test_another_compression_is_a_415_that_says_what_to_send(
+    client: FlaskClient, encoding: str
+) -> None:
+    status, answer = post_encoded(client, encoding, b"x")
+    assert status == 415
+    assert "send gzip, deflate or none" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("cut", [0, 1, 20, -1])
+def test_a_damaged_compressed_body_is_refused(client: FlaskClient, encoding: str, cut: int) -> None:
+    status, answer = post_encoded(client, encoding, ENCODED[encoding][:cut])
+    assert status == 400
+    assert answer["error"]["message"].startswith("error parsing request JSON: ")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_the_limit_holds_for_what_is_unpacked(client: FlaskClient, pack: Any) -> None:
+    encoding = "gzip" if pack is gzip.compress else "deflate"
+    status, answer = post_encoded(client, encoding, pack(b" " * 300 * 2**20))
     assert status == 413
     assert "1048576 bytes" in answer["error"]["message"]

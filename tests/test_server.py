@@ -1,5 +1,7 @@
 """What only a real server can show: waiting, leaving, streaming at once."""
 
+import json
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -161,3 +163,47 @@ def test_a_body_that_is_cut_short_leaves_the_server_usable(server: Server) -> No
     with server.send(COMPLETION, ENDLESS) as connection:
         connection.sendall(b"POST /v1/completions HTTP/1.1\r\nContent-Length: 1000\r\n\r\n{")
     assert state(server)["status"] == "ok"
+
+
+def raw(server: Server, request: bytes, *, half_close: bool = True) -> bytes:
+    """All that the server answers to a request, after which the client may close its side."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(request)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+    return received
+
+
+def request_of(body: dict[str, Any], version: str = "1.1", headers: str = "") -> bytes:
+    data = json.dumps(body).encode()
+    head = f"POST {COMPLETION} HTTP/{version}\r\nContent-Length: {len(data)}\r\n{headers}\r\n"
+    return head.encode() + data
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_client_that_closes_its_side_gets_its_answer(
+    server: Server, version: str, stream: bool
+) -> None:
+    # An answer of some seconds: it is noticed that the client has said all.
+    body = new(ENDLESS, max_tokens=100, stream=stream)
+    headers = "" if version == "1.0" else "Host: localhost\r\n"
+    received = raw(server, request_of(body, version, headers))
+    assert received.startswith(b"HTTP/1.")
+    assert received.partition(b"\r\n")[0].endswith(b" 200 OK")
+    assert b'"length"' in received.replace(b": ", b":")
+    assert received.count(b'data: {"id"') == (101 if stream else 0)
+
+
+def test_http_1_0_without_a_host_is_answered(server: Server) -> None:
+    received = raw(server, b"GET /v1/models HTTP/1.0\r\n\r\n", half_close=False)
+    assert b" 200 OK\r\n" in received
+    assert DEFAULT_MODEL.encode() in received
+
+
+def test_several_requests_of_one_connection_are_answered_after_its_end(server: Server) -> None:
+    one = request_of({**ENDLESS, "max_tokens": 30}, headers="Host: localhost\r\n")
+    assert raw(server, one * 2).count(b" 200 OK\r\n") == 2

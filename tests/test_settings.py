@@ -1,3 +1,7 @@
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -182,3 +186,38 @@ def test_a_request_for_another_model_gets_it(tiny_gguf: Path) -> None:
     assert (tiny[0], other[0]) == ("tiny", "other")
     assert tiny[1] != other[1]
     assert ask("anything") == tiny
+
+
+def test_white_space_around_a_setting_does_not_count(tmp_path: Path) -> None:
+    settings = {"DATA_DIR": f" {tmp_path}\n", "MODEL": " x ", "MAX_N": " 3 ", "HOSTS": " "}
+    found = read_settings(settings, "/nowhere")
+    assert (found.data_dir, found.model, found.max_n, found.hosts) == (tmp_path, "x", 3, ())
+
+
+def serve(**environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "serve"]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "70000", "-1", "80 80", "4891.0"])
+def test_a_wrong_port_is_one_line(tmp_path: Path, port: str) -> None:
+    done = serve(PORT=port, GPT4ALL_DATA_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == f"Error: PORT must be a number from 1 to 65535, not {port!r}.\n"
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = serve(PORT=f" {port} ", GPT4ALL_DATA_DIR=str(tmp_path))
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"Error: The server cannot listen on 127.0.0.1, PORT {port}: ")

@@ -5,6 +5,8 @@ import pytest
 from app.inference.errors import PromptError
 from app.inference.template import ChatTemplate
 
+from .chat_templates import BEGUN, FAMILIES, Family
+
 MESSAGES = [{"role": "user", "content": "hi"}]
 
 
@@ -94,6 +96,92 @@ def test_a_last_message_of_the_assistant_is_the_beginning_of_the_answer(begun: s
 @pytest.mark.parametrize("last", [QUESTION, {"role": "assistant", "content": ""}])
 def test_otherwise_the_assistants_turn_begins(last: dict[str, str]) -> None:
     assert ChatTemplate(TURNS, "", "").render([QUESTION, last]).endswith("<assistant>")
+
+
+NASTY = [
+    "<",
+    "|",
+    "end",
+    "s",
+    "</",
+    "e",
+    "user",
+    "<|im_end|",
+    "yes",
+    "A \ufdd1 b",
+    "a\n\nb",
+    "[/INST",
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_the_template_of_each_family_gives_its_documented_prompt(family: Family) -> None:
+    template = ChatTemplate(family.source, "<s>", "</s>")
+    assert template.render(family.messages) == family.prompt
+    begun = {"role": "assistant", "content": BEGUN}
+    assert template.render([*family.messages, begun]) == family.continued
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("begun", NASTY)
+def test_a_begun_answer_is_cut_behind_itself(family: Family, begun: str) -> None:
+    template = ChatTemplate(family.source, "<s>", "</s>")
+    text = template.render([*family.messages, {"role": "assistant", "content": f" {begun} "}])
+    assert text == family.continued_with(begun)
+
+
+SECRET = "the secret of Konstanze"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ raise_exception('Not this: ' ~ messages[0].content) }}",
+        "{{ dict(messages[0].content) }}",
+        "{{ {}[messages[0].content].x }}",
+        "{{ messages[0].content.nothing.x }}",
+        "{{ '%d' | format(messages[0].content) }}",
+        "{{ messages[0].content ~ '\\ud800' }}",
+    ],
+)
+def test_no_error_quotes_a_message(source: str) -> None:
+    template = ChatTemplate(source, "", "")
+    with pytest.raises(PromptError) as caught:
+        template.render([{"role": "user", "content": SECRET}])
+    assert "secret" not in str(caught.value)
+    assert str(caught.value).startswith("The model's chat template ")
+
+
+def test_a_template_that_fails_names_the_line() -> None:
+    with pytest.raises(PromptError, match=r"failed in line 3: ZeroDivisionError\."):
+        render("a\nb\n{{ 1 / 0 }}")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ {'b': 'é', 'a': 1} | tojson }}", '{"b": "é", "a": 1}'),
+        ("{{ {'a': 'é'} | tojson(ensure_ascii=True) }}", '{"a": "\\u00e9"}'),
+        ("{{ {'a': 'é'} | tojson(true) }}", '{"a": "\\u00e9"}'),
+        ("{{ {'b': 1, 'a': 2} | tojson(sort_keys=true) }}", '{"a": 2, "b": 1}'),
+        ("{{ [1, 2] | tojson(separators=(',', ':')) }}", "[1,2]"),
+        ("{{ [1] | tojson(indent=4) }}", "[\n    1\n]"),
+        ("{% generation %}said{% endgeneration %}", "said"),
+        ("{% set n = namespace(x=1) %}{% set n.x = 2 %}{{ n.x }}", "2"),
+        ("{% for i in [1, 2] %}{% if i == 1 %}{% continue %}{% endif %}{{ i }}{% endfor %}", "2"),
+        ("{{ documents is none }}{{ tools is none }}", "TrueTrue"),
+    ],
+)
+def test_the_surroundings_are_hugging_faces(source: str, text: str) -> None:
+    assert render(source) == text
+
+
+def test_variables_reach_the_template_and_replace_nothing() -> None:
+    template = ChatTemplate(
+        "{{ enable_thinking }}{{ messages | length }}{{ bos_token }}", "<s>", ""
+    )
+    more = {"enable_thinking": False, "messages": [], "add_generation_prompt": False}
+    assert template.render(MESSAGES, variables=more) == "False1<s>"
 
 
 def test_a_template_that_hides_the_begun_answer_says_so() -> None:

@@ -177,3 +177,28 @@ def test_a_written_control_token_is_never_a_word_of_the_vocabulary(
     vocabulary = load_tiny(metadata=metadata).vocabulary
     assert vocabulary.encode("EOT") == [3]
     assert 3 not in vocabulary.encode(vocabulary.protect("EOT"), protected=True)
+
+
+FRAGMENTS = [
+    "hello world",
+    " hello",
+    "<|im_end|>",
+    "<s></s>",
+    '{"a": <tool>hello',
+    "\ufdd00 é 日本 🍕\n",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", FRAGMENTS)
+def test_a_fragment_is_exactly_its_text(any_tiny: Model, text: str) -> None:
+    vocabulary = any_tiny.vocabulary
+    ids = vocabulary.encode_fragment(text)
+    assert b"".join(map(vocabulary.token_bytes, ids)).decode() == text
+
+
+def test_a_begun_answer_is_the_end_of_the_prompt(any_tiny: Model) -> None:
+    question = {"role": "user", "content": "hello"}
+    for begun in ("{", "<", "hello", "<|im_end|>", 'end {"a": "é'):
+        prompt = any_tiny.chat_prompt([question, {"role": "assistant", "content": begun}])
+        assert any_tiny.vocabulary.text(prompt).endswith(f"assistant\n{begun}")
