@@ -85,6 +85,16 @@ def test_what_cannot_be_held_is_refused_where_all_is_promised(
         Tools([function]).source(never)
 
 
+def test_bounds_that_cannot_be_held_are_left_out_or_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    schema = {"type": "number", "minimum": 1e300}
+    with caplog.at_level(logging.WARNING, "app"):
+        assert held(schema) == {"type": "number"}
+    assert "properties.a: answers cannot be held to these bounds" in caplog.text
+    assert strict_error({"items": schema}) == "items: answers cannot be held to these bounds."
+
+
 def test_alternatives_that_overlap_are_held_as_any_of_them_but_not_where_one_is_promised(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -1,5 +1,6 @@
 """Log-probabilities on both endpoints, plain and streamed."""
 
+import ast
 import json
 import math
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.inference.generation import AnswerOptions, answers
-from app.inference.log_probabilities import TokenLogProbability, offsets
+from app.inference.log_probabilities import LogProbability, TokenLogProbability, offsets
 from app.inference.model import Model
 from app.inference.sampling import Sampling
 
@@ -89,7 +90,7 @@ def token_bytes(name: str) -> bytes:
     """The bytes of a token as a completion names it."""
     if not name.startswith("bytes:"):
         return name.encode()
-    return bytes.fromhex(name.removeprefix("bytes:").replace("\\x", ""))
+    return bytes(ast.literal_eval(f"b'{name.removeprefix('bytes:')}'"))
 
 
 def assert_offsets(choice: dict[str, Any]) -> None:
@@ -168,6 +169,11 @@ def test_parts_of_a_character_are_told_apart(client: FlaskClient) -> None:
     found = post(client, COMPLETION, prompt="🍕", echo=True, max_tokens=0, logprobs=0)
     names = found["choices"][0]["logprobs"]["tokens"][-4:]
     assert names == ["bytes:\\xf0", "bytes:\\x9f", "bytes:\\x8d", "bytes:\\x95"]
+
+
+def test_a_space_before_a_part_of_a_character_is_shown() -> None:
+    assert LogProbability(b" \xf0\x9f", -1.0).name == "bytes: \\xf0\\x9f"
+    assert LogProbability(" é".encode(), -1.0).name == " é"
 
 
 def test_behind_an_echo_the_token_that_ends_the_answer_is_shown(client: FlaskClient) -> None:

@@ -246,6 +246,10 @@ def test_a_grammar_that_turns_out_too_large_ends_in_a_short_error(
         ),
         ({"json_schema": {"not": {}}}, "json_schema", "not"),
         ({"grammar": "root ::= ("}, "grammar", "this is not GBNF"),
+        ({"grammar": "root ::= x"}, "grammar", "this is not GBNF: Rule 'x' not found"),
+        ({"grammar": 'root ::= root "a"'}, "grammar", "no text can fit it"),
+        ({"guided_regex": "("}, "guided_regex", "cannot be used: unclosed group"),
+        ({"guided_regex": "(?=a)"}, "guided_regex", "look-around, including look-ahead"),
         ({"grammar": 3}, "grammar", "must be a string"),
         ({"grammar": 'root ::= "x"', "json_schema": {}}, "grammar", "together with json_schema"),
     ],
@@ -284,6 +288,7 @@ def test_a_stop_string_behind_what_a_grammar_allows_ends_it(client: FlaskClient)
     [
         ({"guided_regex": "[A-C]{3}-[0-9]+0"}, "[A-C]{3}-[0-9]+0"),
         ({"regex": "ab|cd"}, "ab|cd"),
+        ({"grammar": 'root ::= (("a" | "b"){2} "-"){3}'}, "([ab]{2}-){3}"),
         ({"guided_choice": ["a.b", "x|y", "é "]}, r"a\.b|x\|y|é "),
         ({"guided_json": '{"const": 5}'}, "5"),
         ({"guided_json": {"const": 5}}, "5"),

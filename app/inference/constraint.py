@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import llguidance.numpy
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper, grammar_from
+from llguidance.gbnf_to_lark import RepetitionNode
 from numpy.typing import NDArray
 
 from .errors import GrammarError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
 
 _log = logging.getLogger(__name__)
+
+# llguidance 1.9 writes a repetition of a repetition, ("a"{2}){3}, without the parentheses.
+RepetitionNode.is_atomic = lambda self: False  # type: ignore[method-assign]
 
 # One way to write each value: a small model that may choose goes on with spaces for ever.
 _JSON_STYLE: "JsonCompileOptions" = {
@@ -41,12 +45,13 @@ _MOST_EXPONENT_DIGITS = 2  # with 16 digits before the point, still a float64
 # What llguidance says of a schema, and what that means in the words of JSON Schema.
 _MEANINGS = (
     (r"Pointer '(.*)' does not exist", r"the reference '#\1' leads to nothing", True),
-    (r"Resource '(.*?)' is not present", r"references to other documents (\1) are not followed", 0),
+    (r"Resource '(.*?)' is", r"references to other documents (\1) are not followed", False),
     (r"Unsatisfiable schema: Regex is empty", "nothing can fit it: no text has this form", True),
     (r"Unsatisfiable schema: (.*)", r"nothing can fit it: \1", True),
     (r"Invalid type: (.*)", r"'\1' is not a type of JSON Schema", True),
     (r"oneOf ", "its alternatives may overlap, and answers cannot be held to just one", False),
     (r"regex parse error(?s:.*)error: (.*)", r"answers cannot be held to the pattern: \1", False),
+    (r"Failed to generate regex", "answers cannot be held to these bounds", False),
     (r"Unknown format: (.*)", r"'\1' is not a format that answers can be held to", False),
     (r"(Expected .*|.* must be .*|invalid multiple of)", r"\1", True),
 )
@@ -109,7 +114,8 @@ class Gbnf:
         except RecursionError as error:
             raise GrammarError("it is nested too deeply.") from error
         except Exception as error:  # llguidance raises bare Exceptions
-            raise GrammarError(f"this is not GBNF: {error}") from error
+            reason = str(error).removeprefix("Failed to convert the grammar from GBNF to Lark: ")
+            raise GrammarError(f"this is not GBNF: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -150,15 +156,13 @@ def _json_grammar(schema: Mapping[str, Any]) -> str:
 def _problem(check: Check, schema: Mapping[str, Any]) -> Problem | None:
     """What llguidance finds amiss with a JSON Schema."""
     check()
-    wrong, messages = LLMatcher.validate_grammar_with_warnings(
-        _json_grammar(schema), limits=_LIMITS
-    )
-    if not messages:
+    error = LLMatcher.validate_grammar(_json_grammar(schema), limits=_LIMITS)
+    if not error:
         return None
-    for said, meaning, is_wrong in _MEANINGS:
-        if found := re.match(said, messages[-1]):
-            return Problem(found.expand(meaning), bool(is_wrong))
-    return Problem("it is too large or too complex", bool(wrong))
+    for said, meaning, wrong in _MEANINGS:
+        if found := re.match(said, error):
+            return Problem(found.expand(meaning), wrong)
+    return Problem("it is too large or too complex", wrong=False)
 
 
 class ConstraintTokens:
@@ -183,6 +187,7 @@ class ConstraintTokens:
         matcher = self._matchers.get(grammar)
         if matcher is None:
             matcher = LLMatcher(self.tokenizer, grammar, log_level=0, limits=_LIMITS)
+            matcher.compute_bitmask()  # finds out too whether anything fits
             _check(matcher)
             self._matchers[grammar] = matcher
         self._matchers.move_to_end(grammar)
@@ -290,7 +295,11 @@ def _check(matcher: LLMatcher) -> None:
 
 def _plain(error: str) -> str:
     """What llguidance says, without its own notation and what panics print."""
-    line = re.sub(r"^(\d+\(\d+\): |at \d+\(\d+\): )", "", error.partition("\n")[0])
-    if line.startswith("panic") or "too many" in line.lower() or "too large" in line.lower():
+    if error.startswith("NoExtension"):
+        return "no text can fit it."
+    if "too many" in error.lower() or "too large" in error.lower() or error.startswith("panic"):
         return "it is too large or too complex."
-    return line
+    _, _, reason = error.partition("regex parse error:")
+    if reason:
+        return f"the regular expression cannot be used: {reason.rpartition('error: ')[2].strip()}."
+    return re.sub(r"^(at )?\d+\(\d+\): ", "", error.partition("\n")[0])

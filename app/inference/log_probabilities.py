@@ -30,7 +30,7 @@ class LogProbability:
         try:
             return self.data.decode()
         except UnicodeDecodeError:
-            return "bytes:" + "".join(f"\\x{byte:02x}" for byte in self.data)
+            return "bytes:" + repr(self.data)[2:-1]
 
 
 @dataclass(frozen=True)
