@@ -99,6 +99,26 @@ def test_what_changes_nothing_is_ignored_with_a_line_in_the_log(
     assert f"change nothing here: {name}." in caplog.text
 
 
+def test_what_openai_has_and_changes_nothing_is_in_the_log_too(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "app.schemas"):
+        fields = {"verbosity": "low", "store": True, "metadata": None, "num_ctx": 4096}
+        assert ask(client, CHAT, **fields).status_code == 200
+    assert "change nothing here: num_ctx, store, verbosity." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("repetiton_penalty", "repetition_penalty"), ("max_tokens ", "max_tokens"), ("Stop", "stop")],
+)
+def test_a_near_miss_of_any_known_name_is_told_so(
+    client: FlaskClient, name: str, meant: str
+) -> None:
+    error = ask(client, CHAT, **{name: 1}).json["error"]
+    assert error["message"].endswith(f"{name}. Did you mean {meant}?")
+
+
 def test_families_of_names_are_ignored(client: FlaskClient) -> None:
     names = ["mirostat", "mirostat_tau", "dynatemp_range", "dry_base", "xtc_probability"]
     fields = dict.fromkeys(names, 0.5)

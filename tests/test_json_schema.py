@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.inference.constraint import JsonText
 from app.inference.errors import GrammarError
+from app.inference.grammar import JsonText
 from app.inference.tools import Function, Tools
 
 CHAT = "/v1/chat/completions"

@@ -221,7 +221,8 @@ def test_tokens_after_a_stop_string_are_not_shown(client: FlaskClient) -> None:
     assert len(shown) < len(cut["text"]) + 20
 
 
-def test_values_are_of_the_models_own_distribution(tiny: Model) -> None:
+def test_values_are_of_the_models_own_distribution(any_tiny: Model) -> None:
+    tiny = any_tiny
     prompt = tiny.text_prompt("hello")
 
     def first(**how: Any) -> TokenLogProbability:
@@ -252,6 +253,26 @@ def test_best_of_gives_the_most_likely_answers(client: FlaskClient) -> None:
     assert [c["text"] for c in best["choices"]] == [c["text"] for c in ranked[:2]]
     assert [c["index"] for c in best["choices"]] == [0, 1]
     assert best["usage"] == all_["usage"]
+
+
+def test_best_of_counts_the_tokens_that_are_held_back_to_the_end(client: FlaskClient) -> None:
+    post(client, COMPLETION)
+    model = client.application.extensions["gpt4all"].worker._model
+    # What ends with such a letter may be the beginning of a stop string until the answer ends.
+    fields: dict[str, Any] = {
+        "stop": [f"{letter}\0\0" for letter in "abcdefghijklmnopqrstuvwxyz012"]
+    }
+    fields |= {"logit_bias": {str(end): 4 for end in model.end_tokens}, "max_tokens": 8}
+    held = 0
+    for seed in range(25):
+        how = {"temperature": 1, "top_p": 1, "seed": seed, "logprobs": 0, **fields}
+        all_ = post(client, COMPLETION, n=8, **how)["choices"]
+        best = post(client, COMPLETION, n=1, best_of=8, **how)["choices"]
+        values = [choice["logprobs"]["token_logprobs"] for choice in all_]
+        ranked = sorted(values, key=lambda v: float(np.mean(v)) if v else 0.0, reverse=True)
+        assert best[0]["logprobs"]["token_logprobs"] == ranked[0]
+        held += sum(choice["finish_reason"] == "stop" and bool(choice["text"]) for choice in all_)
+    assert held
 
 
 def test_best_of_shows_no_logprobs_that_were_not_asked_for(client: FlaskClient) -> None:

@@ -14,8 +14,8 @@ from llguidance import LLMatcher
 from openai import OpenAI
 from pydantic import BaseModel
 
-from app.inference.constraint import JsonText
 from app.inference.errors import Cancelled
+from app.inference.grammar import JsonText
 from app.inference.model import Model
 from app.inference.tools import Function, Tools
 
@@ -339,7 +339,7 @@ def test_a_grammar_beyond_its_bounds_is_refused_before_any_work(
     client: FlaskClient, grammar: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     converted: list[str] = []
-    monkeypatch.setattr("app.inference.constraint.grammar_from", lambda *a: converted.append(a[1]))
+    monkeypatch.setattr("app.inference.grammar.grammar_from", lambda *a: converted.append(a[1]))
     status, answer = post(client, grammar=grammar)
     assert status == 400
     assert "32768 bytes and 2000 rules are allowed" in answer["error"]["message"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .answer_text import AnswerText
 from .calls import CallFinder, Piece
-from .constraint import GrammarSource
+from .grammar import GrammarSource
 from .log_probabilities import TokenLogProbability, log_probability, offsets
 from .model import Model
 from .sampling import Sampler, Sampling

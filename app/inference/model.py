@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .constraint import Constraint, ConstraintTokens, GrammarSource
+from .constraint import Constraint, ConstraintTokens
 from .engine import Engine
 from .errors import ContextLengthExceeded, PromptError
+from .grammar import GrammarSource
 from .kv_cache import KVCache
 from .library import ModelFile
 from .model_cache import Facts, PreparedModel

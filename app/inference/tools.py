@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .constraint import Check, GrammarSource, inline_json, lark_grammar
 from .errors import GrammarError
+from .grammar import Check, GrammarSource, inline_json, lark_grammar
 
 CALL_BEGIN, CALL_END = "<tool_call>", "</tool_call>"
 _MOST_CALLS = 8

@@ -6,26 +6,22 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from ..inference.constraint import Grammar, JsonText
 from ..inference.generation import AnswerOptions
+from ..inference.grammar import Grammar, JsonText
 from ..inference.library import ModelSettings
 from ..inference.sampling import Sampling
 from .fields import (
     Boolean,
-    ChoiceAnswer,
-    GbnfAnswer,
     Integer,
-    JsonSchema,
-    JsonSchemaAnswer,
     LogitBias,
     Number,
-    RegexAnswer,
     StopStrings,
     Text,
     TokenLimit,
     Unsupported,
     between,
 )
+from .grammar_fields import ChoiceAnswer, GbnfAnswer, JsonSchema, JsonSchemaAnswer, RegexAnswer
 from .loading import JsonObject, RequestSchema
 
 _GRAMMAR_FIELDS = ("grammar", "json_schema", "guided_regex", "guided_choice", "response_format")

@@ -10,6 +10,10 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from marshmallow import fields
+
+from .fields import Ignored
+
 _log = logging.getLogger(__name__)
 
 TAKEN = {
@@ -85,7 +89,7 @@ _STRUCTURED_OUTPUTS = {
 _NOTHING = {"max_tokens": 0, "seed": -1}
 
 
-def translated(data: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+def translated(data: Mapping[str, Any], known: Mapping[str, fields.Field[Any]]) -> dict[str, Any]:
     """``data`` in this server's words; ``known`` are the fields that the endpoint has.
 
     What is ignored is said in one line of the log.
@@ -104,10 +108,16 @@ def translated(data: Mapping[str, Any], known: Collection[str]) -> dict[str, Any
         structured = None
     if structured is None:
         foreign.pop("structured_outputs", None)
-    ignored = sorted(name for name in foreign if is_ignored(name))
-    if ignored:
+    unheard = {name: value for name, value in foreign.items() if not is_ignored(name)}
+    openais = {name for name in own if isinstance(known[name], Ignored)}
+    if ignored := sorted(openais | (foreign.keys() - unheard.keys())):
         _log.info("Fields of a request that change nothing here: %s.", ", ".join(ignored))
-    return own | {name: value for name, value in foreign.items() if name not in ignored}
+    return own | unheard
+
+
+def names(known: Collection[str]) -> list[str]:
+    """All names that a request may use, where ``known`` are the endpoint's own."""
+    return [*known, *(other for others in TAKEN.values() for other in others), *IGNORED]
 
 
 def is_ignored(name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, pre_load
 
 from ..errors import InvalidRequest
-from .foreign import translated
+from .foreign import names, translated
 
 _UNKNOWN = "unknown field"
 
@@ -54,7 +54,7 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
         if message == _UNKNOWN:
             # The words of GPT4All and of OpenAI.
             text = f"Unrecognized request argument supplied: {param[:200]}"
-            if meant := get_close_matches(param[:200], schema.fields, n=1, cutoff=0.75):
+            if meant := get_close_matches(param[:200], names(schema.fields), 1, 0.75):
                 text += f". Did you mean {meant[0]}?"
             raise InvalidRequest(text, param[:200]) from error
         raise InvalidRequest(f"{param}: {message}", param) from error

@@ -6,9 +6,10 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, pre_load, validate
 
-from ..inference.constraint import JsonText
+from ..inference.grammar import JsonText
 from ..inference.tools import Function, Tools
-from .fields import Boolean, JsonField, JsonSchema, Text, shown
+from .fields import Boolean, JsonField, Text, shown
+from .grammar_fields import JsonSchema
 from .loading import JsonObject
 
 _NAME = validate.Regexp(

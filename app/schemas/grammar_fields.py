@@ -1,0 +1,61 @@
+"""marshmallow fields that say what answers must keep to. What they mean is judged later."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError
+
+from ..inference.grammar import Gbnf, JsonText, Pattern
+from .fields import JsonField, Text, shown
+
+
+class JsonSchema(JsonField):
+    """A JSON Schema, or one written as a string."""
+
+    openapi = {"type": "object"}
+
+    def _read(self, value: Any) -> Mapping[str, Any]:
+        if value == "json":  # Ollama's word for any object
+            return {"type": "object"}
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError) as error:
+                raise ValidationError(f"is not JSON: {shown(value)}.") from error
+        if not isinstance(value, dict):
+            raise ValidationError(f"must be a JSON Schema, that is an object, not {shown(value)}.")
+        return value
+
+
+class JsonSchemaAnswer(JsonSchema):
+    """A JSON Schema that answers keep to; becomes a `JsonText`."""
+
+    def _read(self, value: Any) -> Any:
+        return JsonText(super()._read(value))
+
+
+class GbnfAnswer(Text):
+    """A grammar in llama.cpp's notation; becomes a `Gbnf`, or None if it is empty."""
+
+    def _read(self, value: Any) -> Any:
+        return Gbnf(text) if (text := super()._read(value)).strip() else None
+
+
+class RegexAnswer(Text):
+    """A regular expression; becomes a `Pattern`, or None if it is empty."""
+
+    def _read(self, value: Any) -> Any:
+        return Pattern(text) if (text := super()._read(value)) else None
+
+
+class ChoiceAnswer(JsonField):
+    """Texts of which the answer is one; becomes a `Pattern`, or None without any."""
+
+    openapi = {"type": "array", "items": {"type": "string"}}
+
+    def _read(self, value: Any) -> Pattern | None:
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise ValidationError(f"must be a list of strings, not {shown(value)}.")
+        return Pattern("|".join(map(re.escape, value))) if value else None
