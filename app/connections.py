@@ -23,11 +23,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def handle_read(self) -> None:
         """Takes what the client has sent, or its end."""
-        if self.requests and self._at_end():
-            self.half_closed = True
-            self.socket.send(b"\0", socket.MSG_OOB)
-        else:
+        if not (self.requests and self._at_end()):
             super().handle_read()
+            return
+        self.half_closed = True
+        try:
+            self.socket.send(b"\0", socket.MSG_OOB)
+        except OSError:  # refused already
+            self.handle_close()
 
     def check_client_disconnected(self) -> bool:
         """Whether the client has left."""

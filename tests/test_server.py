@@ -14,8 +14,7 @@ from .conftest import DEFAULT_MODEL
 from .server import Server
 
 CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
-# Counting never ends by itself.
-ENDLESS = {"model": "m", "prompt": "1 2 3 4", "temperature": 0, "repeat_penalty": 1}
+ENDLESS = {"model": "m", "prompt": "1 2 3 4", "temperature": 0, "ignore_eos": True}
 LONG_ANSWER = {**ENDLESS, "max_tokens": 1900}
 LONG_PROMPT = {**ENDLESS, "prompt": "word " * 1900, "max_tokens": 1}
 
