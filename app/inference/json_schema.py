@@ -106,6 +106,7 @@ class _Walk:
             elif self._keeps(keyword, value, here) and not self._counts_options(schema, here):
                 whole = keyword in _COUNTS and isinstance(value, float) and value.is_integer()
                 held[keyword] = int(value) if whole else value
+        # One of several schemas for a value does not know which properties the others allow.
         if not joined and _pointer(place) not in self._open and _lists_all_properties(schema):
             held["additionalProperties"] = False
         return held

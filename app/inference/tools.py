@@ -120,15 +120,12 @@ def plain_messages(
 ) -> list[Mapping[str, Any]]:
     """``messages`` for a template that knows no tools: calls, results and functions as text."""
     plain = [_plain(message) for message in messages]
-    return plain if tools is None else with_system_text(plain, tools.prompt)
-
-
-def with_system_text(messages: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
-    """``messages`` with ``text`` at the end of the system message, or as one."""
-    if messages and messages[0]["role"] == "system":
-        text = f"{messages[0]['content']}\n\n{text}"
-        return [{**messages[0], "content": text}, *messages[1:]]
-    return [{"role": "system", "content": text}, *messages]
+    if tools is None:
+        return plain
+    if plain and plain[0]["role"] == "system":
+        system = f"{plain[0]['content']}\n\n{tools.prompt}"
+        return [{**plain[0], "content": system}, *plain[1:]]
+    return [{"role": "system", "content": tools.prompt}, *plain]
 
 
 def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
