@@ -225,6 +225,26 @@ def test_digits_in_strings_and_long_constants_are_left_alone(any_client: FlaskCl
     assert json.loads(content) == wanted
 
 
+def test_digits_behind_a_quote_in_a_string_are_in_the_string(any_client: FlaskClient) -> None:
+    schema = {"type": "string", "pattern": '^\\\\?"5*$'}
+    body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 40, "temperature": 0}
+    body |= {"json_schema": schema, "logit_bias": {str(_token(any_client, "5")): 100}}
+    choice = any_client.post(CHAT, json=body).json["choices"][0]
+    assert choice["finish_reason"] == "length"
+    assert choice["message"]["content"].count("5") > 30
+
+
+@pytest.mark.parametrize("text", ["\\", "a\\\\", '"', '\\"', "é\n"])
+def test_numbers_end_behind_any_string(any_client: FlaskClient, text: str) -> None:
+    items = [{"const": text}, {"type": "integer"}]
+    schema = {"type": "array", "prefixItems": items, "items": False, "minItems": 2}
+    body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 100, "temperature": 0}
+    body |= {"json_schema": schema, "logit_bias": {str(_token(any_client, "5")): 100}}
+    choice = any_client.post(CHAT, json=body).json["choices"][0]
+    assert choice["finish_reason"] == "stop"
+    assert json.loads(choice["message"]["content"]) == [text, 5555555555555555]
+
+
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400])
 @pytest.mark.parametrize("field", ['"json_schema": {"maximum": %s}', '"temperature": %s'])
 def test_a_number_that_is_too_large_is_named_for_what_it_is(
