@@ -1,7 +1,6 @@
 """The request's body as JSON."""
 
 import json
-import math
 import re
 import zlib
 from typing import Any, NoReturn
@@ -10,6 +9,7 @@ from flask import current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from .errors import InvalidRequest
+from .strict_json import loads
 
 # A string (to its end or the body's), a comma that follows nothing, or a trailing comma.
 _TRAILING_COMMA = re.compile(
@@ -68,35 +68,12 @@ def _decoded(data: bytes) -> bytes:
 
 def _parse(text: str) -> Any:
     try:
-        return _loads(text)
+        return loads(text)
     except json.JSONDecodeError:
         forgiven = _TRAILING_COMMA.sub(lambda match: match["other"] or "", text)
         if forgiven == text:
             raise
-        return _loads(forgiven)
-
-
-def _loads(text: str) -> Any:
-    return json.loads(
-        text, parse_constant=_no_constant, parse_float=_finite, parse_int=_of_float_size
-    )
-
-
-def _finite(text: str) -> float:
-    if math.isinf(number := float(text)):
-        raise ValueError(f"the number {text[:20]} is too large")
-    return number
-
-
-def _of_float_size(text: str) -> int:
-    # In JSON, 1 followed by 400 zeros is as much a number as 1e400.
-    if len(text) > 300:
-        _finite(text)
-    return int(text)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+        return loads(forgiven)
 
 
 def _refuse(reason: str, error: Exception) -> NoReturn:

@@ -255,3 +255,12 @@ def test_a_number_that_is_too_large_is_named_for_what_it_is(
     assert response.status_code == 400
     message = response.json["error"]["message"]
     assert message == f"error parsing request JSON: the number {number[:20]} is too large"
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400, "NaN", "Infinity"])
+def test_a_schema_in_a_string_has_finite_numbers_too(any_client: FlaskClient, number: str) -> None:
+    body = {"messages": [{"role": "user", "content": "x"}], "json_schema": f'{{"const": {number}}}'}
+    response = any_client.post(CHAT, json=body)
+    assert response.status_code == 400
+    assert response.json["error"]["message"].startswith("json_schema: is not JSON: ")
+    assert number[:20] in response.json["error"]["message"]

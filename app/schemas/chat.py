@@ -161,9 +161,11 @@ class ChatSchema(AnswerSchema):
             if grammar[0] not in ("", "response_format"):
                 raise ValidationError("cannot be used together with tools.", grammar[0])
             grammar = "functions" if data.get("functions") else "tools", tools
-        variables = {k: data[k] for k in ("enable_thinking",) if k in data}
+        variables = dict(data["chat_template_kwargs"])
+        if "enable_thinking" in data:
+            variables["enable_thinking"] = data["enable_thinking"]
         return ChatRequest(
-            template_variables={**data["chat_template_kwargs"], **variables},
+            template_variables=variables,
             messages=data["messages"],
             tools=tools,
             legacy_call=bool(data.get("functions")),

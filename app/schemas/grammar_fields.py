@@ -1,6 +1,5 @@
 """marshmallow fields that say what answers must keep to. What they mean is judged later."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from ..inference.grammar import Gbnf, JsonText, Pattern
+from ..strict_json import loads
 from .fields import JsonField, Text, shown
 
 
@@ -21,9 +21,9 @@ class JsonSchema(JsonField):
             return {"type": "object"}
         if isinstance(value, str):
             try:
-                value = json.loads(value)
+                value = loads(value)
             except (ValueError, RecursionError) as error:
-                raise ValidationError(f"is not JSON: {shown(value)}.") from error
+                raise ValidationError(f"is not JSON: {error}.") from error
         if not isinstance(value, dict):
             raise ValidationError(f"must be a JSON Schema, that is an object, not {shown(value)}.")
         return value
