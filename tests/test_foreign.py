@@ -123,6 +123,20 @@ def test_a_near_miss_of_any_known_name_is_told_so(
     assert error["message"].endswith(f"{name}. Did you mean {meant}?")
 
 
+def test_a_name_cannot_begin_a_line_of_the_log(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    function = {"name": "f", "parameters": {"properties": {"a\nb": {"not": {}}}}}
+    with caplog.at_level(logging.INFO, "app"):
+        assert ask(client, CHAT, **{"dry_\nroot": 1}).status_code == 400
+        assert ask(client, CHAT, **{"dry_" + "x" * 500: 1}).status_code == 200
+        tools = [{"type": "function", "function": function}]
+        assert ask(client, CHAT, tools=tools).status_code == 200
+    assert "properties.a\ufffdb.not" in caplog.text
+    assert all("\n" not in record.getMessage() for record in caplog.records)
+    assert all(len(record.getMessage()) < 300 for record in caplog.records)
+
+
 def test_families_of_names_are_ignored(client: FlaskClient) -> None:
     names = ["mirostat", "mirostat_tau", "dynatemp_range", "dry_base", "xtc_probability"]
     fields = dict.fromkeys(names, 0.5)

@@ -226,4 +226,5 @@ def _pointer(place: Place) -> str:
 def _shown(place: Place) -> str:
     """A path as error messages have it: ``properties.tags.items``, ``anyOf[1]``."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
-    return text[1:201]
+    # It goes into the log too, where it must not begin a line.
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[1:201])

@@ -111,7 +111,9 @@ def translated(data: Mapping[str, Any], known: Mapping[str, fields.Field[Any]]) 
     unheard = {name: value for name, value in foreign.items() if not is_ignored(name)}
     openais = {name for name in own if isinstance(known[name], Ignored)}
     if ignored := sorted(openais | (foreign.keys() - unheard.keys())):
-        _log.info("Fields of a request that change nothing here: %s.", ", ".join(ignored))
+        _log.info(
+            "Fields of a request that change nothing here: %s.", ", ".join(n[:60] for n in ignored)
+        )
     return own | unheard
 
 
@@ -122,7 +124,8 @@ def names(known: Collection[str]) -> list[str]:
 
 def is_ignored(name: str) -> bool:
     """Whether a field of that name changes nothing here."""
-    return name in IGNORED or name.startswith(IGNORED_BEGINNINGS)
+    # The name goes into the log: it must not be able to begin a line there.
+    return name in IGNORED or (name.startswith(IGNORED_BEGINNINGS) and name.isprintable())
 
 
 def _take(own: dict[str, Any], name: str, value: Any) -> None:
