@@ -81,7 +81,7 @@ class Cranfield:
         for number, title, text in self.documents:
             whole = [Snippet(text, "", None, None, None)]
             pieces = list(snippets(Document((Page(text),)), 512)) if cut else whole
-            yield SourceFile(number, title, "", 0), pieces
+            yield SourceFile(number, title), pieces
 
 
 def python_entries() -> Iterator[Entry]:
@@ -94,7 +94,7 @@ def python_entries() -> Iterator[Entry]:
             found = [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, kinds)]
             text = "\n\n".join(filter(None, found))
             name = str(path.relative_to(folder))
-            yield SourceFile(name, "", "", 0), list(snippets(Document((Page(text),)), 512))
+            yield SourceFile(name), list(snippets(Document((Page(text),)), 512))
 
 
 def mixed_entries(cranfield: Cranfield, count: int) -> Iterator[Entry]:
@@ -109,7 +109,7 @@ def mixed_entries(cranfield: Cranfield, count: int) -> Iterator[Entry]:
             while len(longer := f"{text} {chance.choice(sentences)}") <= 512:
                 text = longer
             pieces.append(Snippet(text, "", None, 1, 1))
-        yield SourceFile(f"{number}.txt", "", "", 0), pieces
+        yield SourceFile(f"{number}.txt"), pieces
 
 
 def ranking(cranfield: Cranfield, *, cut: bool) -> tuple[float, float]:

@@ -40,13 +40,15 @@ Floats = NDArray[np.float32]
 class SourceFile:
     """A file whose snippets are in the index.
 
-    ``name`` is its path below the folder, with ``/``; ``modified`` seconds since 1970.
+    ``name`` is its path below the folder, with ``/``; ``date`` the day that it gives itself, or
+    on which it was modified, ``YYYY-MM-DD``; ``tags`` are words by which it shall be found.
     """
 
     name: str
-    title: str
-    author: str
-    modified: float
+    title: str = ""
+    author: str = ""
+    date: str = ""
+    tags: str = ""
 
 
 class SnippetIndex:
@@ -203,8 +205,8 @@ def _damage_noticed(folder: Path) -> Iterator[None]:
 
 
 def _add(writer: Any, file: SourceFile, pieces: Iterable[Snippet]) -> None:
-    # A file is found by its name, its title and the headings above a snippet.
-    heads = terms(f"{file.name.replace('/', ' ')} {file.title}")
+    # A file is found by what is said of it, and a snippet by the headings above it.
+    heads = terms(" ".join((file.name.replace("/", " "), file.title, file.author, file.tags)))
     for piece in pieces:
         writer.add_document(
             file={file.name: 1.0},

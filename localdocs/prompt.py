@@ -4,7 +4,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 from .analysis import content_terms, is_pair
@@ -41,15 +41,16 @@ def sources(
 def reference(source: Source) -> dict[str, Any]:
     """GPT4All's object: ``file, title, author, date, text, page, from, to``.
 
-    ``date`` is the day on which the file was modified, as ``2024, September 05``. ``page``,
-    ``from`` and ``to`` (lines) count from 1; -1 is in a format that has no such thing.
+    ``date`` is the day that the file gives itself, or on which it was modified, as
+    ``2024, September 05``. ``page``, ``from`` and ``to`` (lines) count from 1; -1 is in a format
+    that has no such thing.
     """
     snippet, file = source.hit.snippet, source.hit.file
     return {
         "file": _readable(source.path.name),
         "title": file.title,
         "author": file.author,
-        "date": datetime.fromtimestamp(file.modified).strftime("%Y, %B %d"),
+        "date": date.fromisoformat(file.date).strftime("%Y, %B %d"),
         "text": snippet.text,
         "page": -1 if snippet.page is None else snippet.page,
         "from": -1 if snippet.first_line is None else snippet.first_line,

@@ -26,6 +26,8 @@ class Text:
 
     title: str = ""
     author: str = ""
+    date: str = ""
+    tags: str = ""
     snippets: tuple[Snippet, ...] = ()
     words: int = 0
     problem: str | None = None
@@ -87,7 +89,7 @@ def _read(path: Path, snippet_size: int, cpu_seconds: int) -> Text:
         return Text(problem=str(error))
     pieces = tuple(snippets(document, snippet_size))
     words = sum(len(piece.text.split()) for piece in pieces)
-    return Text(document.title, document.author, pieces, words)
+    return Text(document.title, document.author, document.date, document.tags, pieces, words)
 
 
 def _limit_memory(limit: int) -> None:

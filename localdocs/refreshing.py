@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from .collections import Collection, Collections, Contents, FileState, manifest
 from .errors import CollectionError, DamagedIndex
@@ -93,8 +94,9 @@ class _Refresh:
                     files[file.name] = FileState(
                         file.version, len(text.snippets), text.words, text.problem
                     )
-                    modified = file.version[1] / 1e9
-                    source = SourceFile(file.name, text.title, text.author, modified)
+                    modified = datetime.fromtimestamp(file.version[1] / 1e9).date()
+                    date = text.date or modified.isoformat()
+                    source = SourceFile(file.name, text.title, text.author, date, text.tags)
                     added.append((source, text.snippets))
                     done += 1
                     self._progress(done, len(changed))

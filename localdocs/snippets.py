@@ -23,13 +23,16 @@ class Page:
 class Document:
     """What a reader makes of a file.
 
-    ``markdown`` says that ``#`` begins a heading, ``lines`` that the text's lines are the
-    file's.
+    ``date`` is the day that the document gives itself, ``YYYY-MM-DD`` or empty; ``tags`` are
+    words by which it shall be found. ``markdown`` says that ``#`` begins a heading, ``lines``
+    that the text's lines are the file's.
     """
 
     pages: tuple[Page, ...]
     title: str = ""
     author: str = ""
+    date: str = ""
+    tags: str = ""
     markdown: bool = False
     lines: bool = True
 

@@ -15,7 +15,7 @@ from .server import ROOT
 
 
 def entry(name: str, *texts: str) -> tuple[SourceFile, list[Snippet]]:
-    return SourceFile(name, "", "", 0), [Snippet(text, "", None, 1, 1) for text in texts]
+    return SourceFile(name), [Snippet(text, "", None, 1, 1) for text in texts]
 
 
 def found(index: SnippetIndex, question: str) -> list[str]:
@@ -30,7 +30,7 @@ def test_what_was_written_is_found_by_another_process_later(tmp_path: Path) -> N
 
 
 def test_a_snippet_comes_back_as_it_was(tmp_path: Path) -> None:
-    file = SourceFile("x/ü\udce9.md", "Title", "Author", 1.5)
+    file = SourceFile("x/ü\udce9.md", "Title", "Author", "2024-09-05", "tag")
     piece = Snippet("täxt\n\N{PILE OF POO}", "A > B", 3, 4, 5)
     index = SnippetIndex(tmp_path)
     index.write([], [(file, [piece])], "")

@@ -12,7 +12,7 @@ Search = Callable[[str], list[Hit]]
 
 
 def source(name: str, title: str = "") -> SourceFile:
-    return SourceFile(name, title, "", 0)
+    return SourceFile(name, title)
 
 
 def snippet(text: str, headings: str = "") -> Snippet:

@@ -1,0 +1,43 @@
+"""One function for each file format: a file in, its text out.
+
+They are called in a process of their own (`..reading`).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import UnreadableFile
+from ..snippets import Document
+from .html import html
+from .office import docx
+from .pdf import pdf
+from .plain import markdown, text
+
+
+def read(path: Path) -> Document:
+    """The text of the file at ``path``. Raises `UnreadableFile` with the reason."""
+    try:
+        document = READERS[path.suffix.lower()](path)
+    except (UnreadableFile, MemoryError):
+        raise
+    except OSError as error:
+        raise UnreadableFile(f"it cannot be opened: {error.strerror or error}") from error
+    # Each library has errors of its own, and a damaged file can surface as any of them.
+    except Exception as error:
+        raise UnreadableFile(f"it is damaged: {str(error) or repr(error)}") from error
+    if not any(page.text.strip() for page in document.pages):
+        raise UnreadableFile("there is no text in it")
+    return document
+
+
+READERS: dict[str, Callable[[Path], Document]] = {
+    ".txt": text,
+    ".rst": text,
+    ".csv": text,
+    ".md": markdown,
+    ".markdown": markdown,
+    ".html": html,
+    ".htm": html,
+    ".pdf": pdf,
+    ".docx": docx,
+}
