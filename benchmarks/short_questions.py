@@ -85,9 +85,18 @@ class Data:
         ]
         # Pairs can begin with the same question.
         self.questions = list(dict.fromkeys(q for file in data["files"] for q in _questions(file)))
+        words = [
+            q.messages[-1].strip(" ?") for q in self.questions if q.kind in {"one_word", "exact"}
+        ]
+        alternatives = "|".join(map(re.escape, words))
+        self._words = re.compile(rf"(?<!\w)({alternatives})(?!\w)", re.IGNORECASE)
         self.halves = [file["half"] for file in data["files"]]
         with tempfile.TemporaryDirectory() as folder:
             self.entries = [_entry(Path(folder) / f["name"], f["text"]) for f in data["files"]]
+
+    def answered_by(self, text: str) -> bool:
+        """Whether a question of one word, or for a code, is also answered by another ``text``."""
+        return self._words.search(text) is not None
 
     def few(self, place: int) -> list[Entry]:
         """The ``place``-th file and the first snippets of the four after it."""
@@ -158,8 +167,12 @@ def results(
                 yield from _asked(size, data.few(place), asked)
         else:
             own = sum(len(pieces) for _, pieces in data.entries)
-            others = itertools.islice(other_texts(xquad, cranfield), size - own)
-            entries = itertools.chain(data.entries, others)
+            others = (
+                (file, [piece])
+                for file, [piece] in other_texts(xquad, cranfield)
+                if not data.answered_by(piece.text)
+            )
+            entries = itertools.chain(data.entries, itertools.islice(others, size - own))
             yield from _asked(size, entries, data.questions + data.small_talk)
 
 
