@@ -1,0 +1,1 @@
+"""How good and how fast LocalDocs is; each module prints tables."""
