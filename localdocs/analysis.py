@@ -1,32 +1,47 @@
 """From a text to the terms by which it is found, the same way for every language.
 
-No setting and no detection: the script of each word says how it is treated. Scripts that
-write no spaces, and Korean, whose endings stick to the word, become pairs of characters;
-words of the others are stemmed by the stemmer of the script's largest language.
+No setting and no detection: the script of each word says how it is treated. Chinese, Japanese
+and Korean become characters and pairs of them; Thai, Lao, Khmer and Burmese, which write no
+spaces either, become the words of ICU's dictionaries. What else counts as the same word is found
+when a question is asked (`lexicon`).
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import regex
 import Stemmer
 import stopwordsiso
+from icu4py.breakers import WordBreaker
+from simplemma import Lemmatizer
+from simplemma.strategies import DefaultStrategy
+from simplemma.strategies.dictionaries import DefaultDictionaryFactory
+from simplemma.strategies.dictionaries.dictionary_factory import SUPPORTED_LANGUAGES
 
-_UNSPACED = (
-    r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-)
+_PAIRED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Tibetan}"
+_SEGMENTED = r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_UNSPACED = _PAIRED + _SEGMENTED
 _WORD = regex.compile(
     # Marks belong to their letters (Hindi), and so do the joiners between them.
-    rf"(?P<unspaced>[{_UNSPACED}][{_UNSPACED}\p{{M}}ー]*)"
+    rf"(?P<paired>[{_PAIRED}][{_PAIRED}\p{{M}}ー]*)"
+    rf"|(?P<segmented>[{_SEGMENTED}][{_SEGMENTED}\p{{M}}]*)"
     rf"|(?P<word>[[\p{{L}}\p{{N}}]--[{_UNSPACED}]]"
     rf"[[\p{{L}}\p{{N}}\p{{M}}\u200c\u200d]--[{_UNSPACED}]]*)",
     regex.VERSION1,
 )
-_PAIR = regex.compile(rf"[{_UNSPACED}][{_UNSPACED}\p{{M}}ー]?", regex.VERSION1)
+_CHARACTERS = regex.compile(rf"[{_PAIRED}][{_PAIRED}\p{{M}}ー]?", regex.VERSION1)
 # Error codes, part numbers, file names: found as a whole too.
-_JOINED = regex.compile(r"[\p{L}\p{N}]+(?:[-_./:@#\\]+[\p{L}\p{N}]+)+")
+_JOINED = regex.compile(r"[\p{L}\p{N}]++(?:[-_./:@#\\]++[\p{L}\p{N}]++)+")
 _QUOTED = regex.compile(r'"([^"]+)"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|「([^」]+)」')
+# What is not seen does not divide a word; the dot stays of a Turkish capital I in lower case.
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u180e\u200b\u2060\ufeff\u0307"))
+# A word of at least two letters with capitals at its beginning, or nothing else.
+_CAPITALIZED = regex.compile(
+    r"(?<![\p{L}\p{M}\p{N}])\p{Lu}(?:\p{Ll}++|\p{Lu}++)(?![\p{L}\p{M}\p{N}])"
+)
+_NAME = "^"  # begins the term of a name, whose case counts
 _LONGEST = 64  # of a term, in characters; what is longer is cut, not lost
 _STEMMERS = {
     "LATIN": "english",
@@ -39,43 +54,83 @@ _STEMMERS = {
 }
 # Scripts whose readers leave accents or vowels out when they type.
 _FOLDED = {"LATIN", "GREEK", "ARABIC", "HEBREW"}
+# Letters that Unicode does not take for others with an accent.
+_PLAIN = str.maketrans("ıđøłħŧ", "idolht")
+# A language of a large text has at least such a share of the evidence for the first one.
+_LEAST_SHARE, _MOST_LANGUAGES = 0.5, 3
+# A dictionary takes 15 to 140 MB.
+_MOST_DICTIONARIES = 3
+# Norwegian and Croatian have other codes there than on the lists of stop words.
+_DICTIONARY_CODES = {"no": "nb", "hr": "hbs"}
 
 
 def terms(text: str) -> list[str]:
     """The terms of ``text`` in their order; each as often as it is there."""
-    text = normalized(text)
     found: list[str] = []
-    for match in _WORD.finditer(text):
+    plain = normalized(text)
+    for match in _WORD.finditer(plain):
         word = match.group()
-        if match.lastgroup == "unspaced":
-            found += [word[i : i + 2] for i in range(max(1, len(word) - 1))]
+        if match.lastgroup == "paired":
+            found += [word[i : i + 2] for i in range(len(word) - 1)]
+            found += word
+        elif match.lastgroup == "segmented":
+            found += [part[:_LONGEST] for part in WordBreaker(word, "th")]
         else:
-            found.append(_stem(word))
-    return found + _joined(text)
+            found.append(word[:_LONGEST])
+    return found + _joined(plain) + names(text)
 
 
-def content_terms(text: str) -> set[str]:
-    """The terms of ``text`` that say what it is about: those of stop words are left out.
+def names(text: str) -> list[str]:
+    """The terms of those stop words in ``text`` that may be names, for their capitals: Will, IT."""
+    words = _CAPITALIZED.findall(text)
+    return [f"{_NAME}{word}" for word in words if word.casefold() in _languages_of_stops()]
 
-    Its language is the one that has most of its words among the stop words.
+
+def asked(text: str) -> dict[str, bool]:
+    """The terms of a question, and whether each says what it is about: stop words do not.
+
+    They do if they are names, unless most words begin with a capital.
     """
-    text = normalized(text)
-    words = [match.group() for match in _WORD.finditer(text)]
-    counts = {language: sum(map(stops.__contains__, words)) for language, stops in _stops().items()}
-    most = max(counts.values())
-    languages = [language for language, count in counts.items() if count == most > 0]
-    stops = frozenset[str]().union(*(_stops()[language] for language in languages))
-    return {term for word in words if word not in stops for term in terms(word)} | {*_joined(text)}
+    plain = normalized(text)
+    words = _words(plain)
+    stops = frozenset[str]().union(*(_stops()[language] for language in languages(text)))
+    named = [name for name in names(text.partition(" ")[2]) if name[1:].casefold() in stops]
+    found = dict.fromkeys(terms(plain), False)
+    found |= {term: True for word in words if word not in stops for term in terms(word)}
+    found |= dict.fromkeys([*_joined(plain), *(named if 2 * len(named) < len(words) else ())], True)
+    return found
 
 
-def is_pair(term: str) -> bool:
-    """Whether ``term`` is one of the pairs of characters that stand for words without spaces."""
-    return len(term) <= 2 and _PAIR.fullmatch(term) is not None
+def languages(text: str) -> list[str]:
+    """The languages that have most of the words of ``text`` among their stop words; ISO 639-1.
+
+    None if there are no stop words in it.
+    """
+    counts = _stop_words_in(_words(normalized(text)))
+    return [language for language, count in counts.items() if count == max(counts.values())]
+
+
+def languages_of(words: Iterable[str]) -> list[str]:
+    """The languages of a large text with these words, which has many of their stop words."""
+    counts = _stop_words_in(words)
+    weights = {language: n * n / len(_stops()[language]) for language, n in counts.items()}
+    least = _LEAST_SHARE * max(weights.values(), default=0)
+    found = [language for language, weight in weights.items() if weight >= least]
+    return sorted(found, key=lambda language: -weights[language])[:_MOST_LANGUAGES]
+
+
+def is_character(term: str) -> bool:
+    """Whether ``term`` is a character, or a pair of them, of a script that is not cut at words."""
+    return len(term) <= 2 and _CHARACTERS.fullmatch(term) is not None
 
 
 def normalized(text: str) -> str:
-    """``text`` without what does not count in comparing: case, width, ligatures, line breaks."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """``text`` without what does not count in comparing.
+
+    That is case, width, ligatures, line breaks, and what is not seen.
+    """
+    text = unicodedata.normalize("NFKC", text).casefold().translate(_UNSEEN)
+    return " ".join(text.split())
 
 
 def quoted(text: str) -> list[str]:
@@ -84,8 +139,58 @@ def quoted(text: str) -> list[str]:
     return [phrase for phrase in phrases if phrase]
 
 
+def folded(words: Iterable[str]) -> list[str]:
+    """Each word without its accents and vowel signs, where readers leave them out."""
+    return [word if word.isascii() else _folded(word) for word in words]
+
+
+def stems(words: Sequence[str]) -> list[str]:
+    """What each word shares with its other forms, by the stemmer of its script."""
+    by_script: dict[str, list[int]] = {}
+    for place, word in enumerate(words):
+        by_script.setdefault(_script(word), []).append(place)
+    found = list(words)
+    for script in by_script.keys() & _STEMMERS.keys():
+        places = by_script[script]
+        stemmed = _stemmer(_STEMMERS[script]).stemWords([words[place] for place in places])
+        for place, stem in zip(places, stemmed, strict=True):
+            found[place] = stem
+    return found
+
+
+def lemmas(words: Iterable[str], language: str) -> list[str]:
+    """The form under which a dictionary of ``language`` has each word: feed for fed.
+
+    A word is its own lemma in a language without a dictionary, or when the dictionary does not
+    have it.
+    """
+    language = _DICTIONARY_CODES.get(language, language)
+    if language not in SUPPORTED_LANGUAGES:
+        return list(words)
+    return [_lemmatizer().lemmatize(word, language).casefold() for word in words]
+
+
+def _words(text: str) -> list[str]:
+    return [match.group() for match in _WORD.finditer(text)]
+
+
 def _joined(text: str) -> list[str]:
     return [match.group()[:_LONGEST] for match in _JOINED.finditer(text)]
+
+
+def _stop_words_in(words: Iterable[str]) -> Counter[str]:
+    """How many of ``words`` each language has among its stop words."""
+    known = _languages_of_stops()
+    return Counter(language for word in words for language in known.get(word, ()))
+
+
+@lru_cache
+def _languages_of_stops() -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for language, stops in _stops().items():
+        for word in stops:
+            found.setdefault(word, []).append(language)
+    return found
 
 
 @lru_cache
@@ -93,15 +198,26 @@ def _stops() -> Mapping[str, frozenset[str]]:
     return {lang: frozenset(stopwordsiso.stopwords(lang)) for lang in stopwordsiso.langs()}
 
 
-@lru_cache(maxsize=1 << 16)
-def _stem(word: str) -> str:
-    script = unicodedata.name(word[0], "").split(" ", 1)[0]
-    if script in _FOLDED and not word.isascii():
-        letters = unicodedata.normalize("NFD", word)
-        word = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    if script in _STEMMERS:
-        word = _stemmer(_STEMMERS[script]).stemWord(word)
-    return word[:_LONGEST]
+@lru_cache
+def _lemmatizer() -> Lemmatizer:
+    dictionaries = DefaultDictionaryFactory(cache_max_size=_MOST_DICTIONARIES)
+    return Lemmatizer(lemmatization_strategy=DefaultStrategy(dictionary_factory=dictionaries))
+
+
+def _folded(word: str) -> str:
+    if _script(word) not in _FOLDED:
+        return word
+    letters = unicodedata.normalize("NFD", word.translate(_PLAIN))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+@lru_cache(maxsize=1 << 12)
+def _script_of(letter: str) -> str:
+    return unicodedata.name(letter, "").split(" ", 1)[0]
+
+
+def _script(word: str) -> str:
+    return _script_of(word[0])
 
 
 @lru_cache

@@ -22,7 +22,7 @@ from .ranking import Hit, search
 _log = logging.getLogger(__name__)
 
 # Another number makes every index anew: what terms are made of a text, and their weights.
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 import errno
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,22 @@ _WRITER_MEGABYTES = 128
 # Small segments are merged when there are so many of them.
 _SMALL_SEGMENT, _SMALL_SEGMENTS = 2000, 8
 
-_SCHEMA = Schema(file=WeightedTerms(), stored=STORED, terms=WeightedTerms())
+# ``first`` has the term of that name in the first snippet of each file, whose snippets follow.
+_SCHEMA = Schema(file=WeightedTerms(), first=WeightedTerms(), stored=STORED, terms=WeightedTerms())
 
 Ids = NDArray[np.uint32]
 Floats = NDArray[np.float32]
+
+
+class Postings(NamedTuple):
+    """The sorted ``ids`` of the snippets with a term, and its frequency in each.
+
+    How frequencies are counted is said at `_frequencies`. ``weight`` is what the term counts.
+    """
+
+    ids: Ids
+    frequencies: Floats
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -126,8 +138,8 @@ class Snapshot:
     """The index after one commit. Not for several threads at once.
 
     Its snippets are numbered up to ``size``, the ``deleted`` ones among them; ``count`` is how
-    many there are without those, ``manifest`` what `SnippetIndex.write` was given (at first
-    empty).
+    many there are without those. ``follows``, bool [size], says whether a snippet is in the same
+    file as the one before. ``manifest`` is what `SnippetIndex.write` was given (at first empty).
     """
 
     def __init__(
@@ -153,18 +165,25 @@ class Snapshot:
             ],
             np.uint32,
         )
+        self.follows = np.ones(self.size, np.bool_)
+        for segment, offset in self._segments:
+            for first in _postings(segment, offset, "first", "first"):
+                self.follows[first.ids] = False
         known = {segment.segment().segment_id() for segment, _ in self._segments}
         self.lexicons = {id_: lexicon for id_, lexicon in lexicons.items() if id_ in known}
 
-    def postings(self, term: str) -> list[tuple[Ids, Floats]]:
-        """In parts: the sorted numbers of the snippets with a term, and its frequency in each."""
-        data = _SCHEMA["terms"].to_bytes(term)
-        found = []
+    def postings(self, wanted: Callable[[Lexicon], Mapping[str, float]]) -> list[Postings]:
+        """The postings here of some terms.
+
+        ``wanted`` makes of the words of a part of the index the terms, and what each counts.
+        """
         with _damage_noticed(self._folder):
-            for segment, offset in self._segments:
-                if (matcher := postings(segment, "terms", data)) is not None:
-                    found.append((matcher.ids + np.uint32(offset), matcher.weights))
-        return found
+            return [
+                found
+                for (segment, offset), lexicon in zip(self._segments, self._lexicons(), strict=True)
+                for term, weight in wanted(lexicon).items()
+                for found in _postings(segment, offset, "terms", term, weight)
+            ]
 
     def stored(self, number: int) -> tuple[SourceFile, Snippet]:
         """A snippet and its file."""
@@ -172,22 +191,21 @@ class Snapshot:
             file, snippet = json.loads(self._reader.stored_fields(number)["stored"])
             return SourceFile(*file), Snippet(*snippet)
 
-    def related(self, term: str) -> set[str]:
-        """The terms here that are other forms of ``term``, or compounds with it."""
-        return {word for lexicon in self._lexicons() for word in lexicon.related(term)}
-
-    def parts(self, term: str) -> set[str]:
-        """The terms here with which the compound ``term`` begins or ends."""
-        return {word for lexicon in self._lexicons() for word in lexicon.parts(term)}
-
     def _lexicons(self) -> Iterator[Lexicon]:
-        with _damage_noticed(self._folder):
-            for segment, _ in self._segments:
-                id_ = segment.segment().segment_id()
-                if id_ not in self.lexicons:
-                    words = map(_SCHEMA["terms"].from_bytes, segment.lexicon("terms"))
-                    self.lexicons[id_] = Lexicon(words)
-                yield self.lexicons[id_]
+        for segment, _ in self._segments:
+            id_ = segment.segment().segment_id()
+            if id_ not in self.lexicons:
+                words = map(_SCHEMA["terms"].from_bytes, segment.lexicon("terms"))
+                self.lexicons[id_] = Lexicon(words)
+            yield self.lexicons[id_]
+
+
+def _postings(
+    segment: Any, offset: int, field: str, term: str, weight: float = 1.0
+) -> Iterator[Postings]:
+    """The postings of a term in a segment, none if it is not there."""
+    if (matcher := postings(segment, field, _SCHEMA[field].to_bytes(term))) is not None:
+        yield Postings(matcher.ids + np.uint32(offset), matcher.weights, weight)
 
 
 @contextmanager
@@ -207,9 +225,10 @@ def _damage_noticed(folder: Path) -> Iterator[None]:
 def _add(writer: Any, file: SourceFile, pieces: Iterable[Snippet]) -> None:
     # A file is found by what is said of it, and a snippet by the headings above it.
     heads = terms(" ".join((file.name.replace("/", " "), file.title, file.author, file.tags)))
-    for piece in pieces:
+    for number, piece in enumerate(pieces):
         writer.add_document(
             file={file.name: 1.0},
+            first={} if number else {"first": 1.0},
             stored=json.dumps([astuple(file), astuple(piece)]),
             terms=_frequencies(terms(piece.text), heads + terms(piece.headings)),
         )

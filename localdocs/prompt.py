@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from .analysis import content_terms, is_pair
+from .analysis import asked, is_character
 from .collections import Collections, Source
 from .errors import LocalDocsError
 
@@ -90,7 +90,7 @@ def _question(messages: Sequence[Mapping[str, str]]) -> str:
 
 def _words(text: str) -> float:
     """About how many words say what ``text`` is about; in pairs of characters, three a word."""
-    return sum(1 / 3 if is_pair(term) else 1 for term in content_terms(text))
+    return sum(1 / 3 if is_character(term) else 1 for term, says in asked(text).items() if says)
 
 
 def _last_of_user(messages: Sequence[Mapping[str, str]]) -> int:

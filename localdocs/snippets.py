@@ -42,7 +42,8 @@ class Snippet:
     """A piece of a document.
 
     ``headings`` are those above it, outermost first. ``page``, ``first_line`` and
-    ``last_line`` count from 1, or are None in a format that has no such thing.
+    ``last_line`` count from 1, or are None in a format that has no such thing. ``gap`` is what
+    is between the snippet before and this one.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Snippet:
     page: int | None
     first_line: int | None
     last_line: int | None
+    gap: str = "\n\n"
 
 
 def snippets(document: Document, size: int) -> Iterator[Snippet]:
@@ -61,16 +63,17 @@ def snippets(document: Document, size: int) -> Iterator[Snippet]:
     splitter = MarkdownSplitter(size) if document.markdown else TextSplitter(size)
     for page in document.pages:
         headings = _Headings(page.text) if document.markdown else None
-        position, line = 0, 1
+        position, line, end = 0, 1, 0
         for start, text in _chunks(splitter, page.text):
             line += page.text.count("\n", position, start)
-            position = start
+            position, gap, end = start, page.text[end:start], start + len(text)
             yield Snippet(
                 text=text,
                 headings=headings.above(line) if headings else "",
                 page=page.number,
                 first_line=line if document.lines else None,
                 last_line=line + text.count("\n") if document.lines else None,
+                gap=gap or "\n\n",
             )
 
 
