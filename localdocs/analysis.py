@@ -9,6 +9,7 @@ when a question is asked (`lexicon`).
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import regex
@@ -17,8 +18,9 @@ import stopwordsiso
 from icu4py.breakers import WordBreaker
 from simplemma import Lemmatizer
 from simplemma.strategies import DefaultStrategy
-from simplemma.strategies.dictionaries import DefaultDictionaryFactory
+from simplemma.strategies.dictionaries import LOW_MEMORY_DICTIONARY_FACTORY
 from simplemma.strategies.dictionaries.dictionary_factory import SUPPORTED_LANGUAGES
+from whoosh.lang.stopwords import stoplists
 
 _PAIRED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Tibetan}"
 _SEGMENTED = r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
@@ -42,6 +44,9 @@ _CAPITALIZED = regex.compile(
     r"(?<![\p{L}\p{M}\p{N}])\p{Lu}(?:\p{Ll}++|\p{Lu}++)(?![\p{L}\p{M}\p{N}])"
 )
 _NAME = "^"  # begins the term of a name, whose case counts
+# What the words of a question count that say little of what it is about: grammar, and others on
+# the lists of stop words.
+_STOP_WEIGHT, _LISTED_WEIGHT, _LISTED_EVIDENCE = 0.3, 0.3, 0.3
 _LONGEST = 64  # of a term, in characters; what is longer is cut, not lost
 _STEMMERS = {
     "LATIN": "english",
@@ -58,8 +63,6 @@ _FOLDED = {"LATIN", "GREEK", "ARABIC", "HEBREW"}
 _PLAIN = str.maketrans("ıđøłħŧ", "idolht")
 # A language of a large text has at least such a share of the evidence for the first one.
 _LEAST_SHARE, _MOST_LANGUAGES = 0.5, 3
-# A dictionary takes 15 to 140 MB.
-_MOST_DICTIONARIES = 3
 # Norwegian and Croatian have other codes there than on the lists of stop words.
 _DICTIONARY_CODES = {"no": "nb", "hr": "hbs"}
 
@@ -86,28 +89,65 @@ def names(text: str) -> list[str]:
     return [f"{_NAME}{word}" for word in words if word.casefold() in _languages_of_stops()]
 
 
-def asked(text: str) -> dict[str, bool]:
-    """The terms of a question, and whether each says what it is about: stop words do not.
+@dataclass(frozen=True)
+class Asked:
+    """A term of a question.
 
-    They do if they are names, unless most words begin with a capital.
+    ``weight`` is what it counts in a score, 0 to 1, and ``evidence`` in judging whether a snippet
+    has to do with the question. ``name`` says that its capital makes it one.
     """
+
+    weight: float = 1.0
+    evidence: float = 1.0
+    name: bool = False
+
+
+def asked(text: str, spoken: Sequence[str]) -> dict[str, Asked]:
+    """The different terms of a question in the languages ``spoken``."""
     plain = normalized(text)
     words = _words(plain)
-    stops = frozenset[str]().union(*(_stops()[language] for language in languages(text)))
-    named = [name for name in names(text.partition(" ")[2]) if name[1:].casefold() in stops]
-    found = dict.fromkeys(terms(plain), False)
-    found |= {term: True for word in words if word not in stops for term in terms(word)}
-    found |= dict.fromkeys([*_joined(plain), *(named if 2 * len(named) < len(words) else ())], True)
+    capitals = _capitals(text)
+    listed = frozenset[str]().union(*(_stops()[language] for language in spoken))
+    grammar = frozenset[str]().union(*(_function_words(language) for language in spoken))
+    named = {f"{_NAME}{word}" for word in capitals if word.casefold() in listed}
+    found = {name: Asked() for name in named}
+    for word in words:
+        if word in grammar:
+            how = Asked(_STOP_WEIGHT, 0.0)
+        elif word in listed:
+            how = Asked(_LISTED_WEIGHT, _LISTED_EVIDENCE)
+        else:
+            how = Asked(name=word.capitalize() in capitals and "de" not in spoken)
+        for term in terms(word):
+            # Beside its pairs, a character alone proves nothing.
+            alone = len(term) == 1 < len(word) and is_character(term)
+            found[term] = replace(how, evidence=0.0) if alone else how
+    found |= {term: Asked() for term in _joined(plain)}
+    if not any(how.evidence == 1.0 for how in found.values()):
+        found = {
+            term: replace(how, evidence=float(how.evidence > 0)) for term, how in found.items()
+        }
     return found
 
 
-def languages(text: str) -> list[str]:
-    """The languages that have most of the words of ``text`` among their stop words; ISO 639-1.
+def _capitals(text: str) -> set[str]:
+    """The words of a question that may be names: with a capital, unless most have one."""
+    words = _CAPITALIZED.findall(text.partition(" ")[2])
+    return set(words) if 2 * len(words) < len(text.split()) else set()
 
-    None if there are no stop words in it.
+
+def languages(text: str, here: Sequence[str]) -> list[str]:
+    """The languages in which a question may be, best known first, if those ``here`` are likely.
+
+    Those that have most of its words among their stop words. If it has no other words, it may be
+    in a language that is not one of them.
     """
-    counts = _stop_words_in(_words(normalized(text)))
-    return [language for language, count in counts.items() if count == max(counts.values())]
+    words = _words(normalized(text))
+    counts = _stop_words_in(words)
+    most = max(counts.values(), default=0)
+    likely = [language for language, count in counts.items() if count == most]
+    spoken = [language for language in here if language in likely]
+    return (spoken or (likely if most < len(words) else []) or list(here))[:_MOST_LANGUAGES]
 
 
 def languages_of(words: Iterable[str]) -> list[str]:
@@ -185,6 +225,12 @@ def _stop_words_in(words: Iterable[str]) -> Counter[str]:
 
 
 @lru_cache
+def _function_words(language: str) -> frozenset[str]:
+    """The words of a language that are grammar only; all stop words where no list says more."""
+    return frozenset(stoplists[language]) if language in stoplists else _stops()[language]
+
+
+@lru_cache
 def _languages_of_stops() -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
     for language, stops in _stops().items():
@@ -200,8 +246,9 @@ def _stops() -> Mapping[str, frozenset[str]]:
 
 @lru_cache
 def _lemmatizer() -> Lemmatizer:
-    dictionaries = DefaultDictionaryFactory(cache_max_size=_MOST_DICTIONARIES)
-    return Lemmatizer(lemmatization_strategy=DefaultStrategy(dictionary_factory=dictionaries))
+    # The default one is 20 times faster and takes 140 MB for some languages.
+    strategy = DefaultStrategy(dictionary_factory=LOW_MEMORY_DICTIONARY_FACTORY)
+    return Lemmatizer(lemmatization_strategy=strategy)
 
 
 def _folded(word: str) -> str:

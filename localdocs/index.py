@@ -185,6 +185,13 @@ class Snapshot:
                 for found in _postings(segment, offset, "terms", term, weight)
             ]
 
+    def languages(self) -> Iterator[str]:
+        """The languages of each part of the index."""
+        with _damage_noticed(self._folder):
+            lexicons = list(self._lexicons())
+        for lexicon in lexicons:
+            yield from lexicon.languages
+
     def stored(self, number: int) -> tuple[SourceFile, Snippet]:
         """A snippet and its file."""
         with _damage_noticed(self._folder):

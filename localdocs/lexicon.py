@@ -20,7 +20,7 @@ _MOST = 64
 
 
 class Lexicon:
-    """The words of a part of the index."""
+    """The words of a part of the index, and in which ``languages`` they are."""
 
     def __init__(self, terms: Iterable[str]) -> None:
         # Without numbers, part numbers, and pairs of characters: they have no other forms.
@@ -31,20 +31,19 @@ class Lexicon:
         self._by_bare_stem = _entries(bare, self._words)
         self._by_ending = _entries((stem[::-1] for stem in bare), self._words)
         self._by_lemma: dict[str, list[str]] = {}
-        self._languages = languages_of(self._words)
+        self.languages = languages_of(self._words)
 
-    def forms(self, word: str, asked_in: Sequence[str]) -> dict[str, float]:
+    def forms(self, word: str, spoken: Iterable[str]) -> dict[str, float]:
         """The words here that are forms of ``word``, and what they count; itself counts 1.
 
-        ``asked_in`` are the languages in which the question may be.
+        ``spoken`` are the languages in which the question may be.
         """
         if not _is_word(word):
             return {word: 1.0}
         [bare] = stems(folded([word]))
         found = dict.fromkeys(self._related(bare), _RELATED)
         found |= dict.fromkeys(_keyed(self._by_bare_stem, bare), _FOLDED)
-        here = self._languages
-        for language in [language for language in here if language in asked_in] or here:
+        for language in spoken:
             found |= dict.fromkeys(self._with_lemma(word, language), _LEMMA)
         found |= dict.fromkeys(_keyed(self._by_stem, stems([word])[0]), _STEM)
         found[word] = 1.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from .analysis import asked, is_character
+from .analysis import asked, is_character, languages
 from .collections import Collections, Source
 from .errors import LocalDocsError
 
@@ -90,7 +90,8 @@ def _question(messages: Sequence[Mapping[str, str]]) -> str:
 
 def _words(text: str) -> float:
     """About how many words say what ``text`` is about; in pairs of characters, three a word."""
-    return sum(1 / 3 if is_character(term) else 1 for term, says in asked(text).items() if says)
+    terms = asked(text, languages(text, [])).items()
+    return sum(1 / 3 if is_character(term) else 1 for term, how in terms if how.evidence == 1.0)
 
 
 def _last_of_user(messages: Sequence[Mapping[str, str]]) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .analysis import asked, is_character, languages, normalized, quoted, stems, terms
+from .analysis import Asked, asked, is_character, languages, normalized, quoted, stems, terms
 from .excerpts import MORE, excerpt, joined
 from .index import Floats, Snapshot, SourceFile
 from .snippets import Snippet
@@ -15,11 +15,10 @@ from .union import Occurrences, Union
 
 # Tuned on Cranfield (benchmarks/retrieval.py).
 _K1 = 1.6
-# What a word counts that says nothing of what the question is about.
-_STOP_WEIGHT = 0.3
-# A snippet relates to a question if it has more than half of its content, or a smaller share of
-# one that asks for more.
-_COVERAGE, _COVERAGE_OF_MANY, _MANY = 0.51, 0.3, 3
+# A snippet relates to a question if it has such a share of its information, and so much of it: what
+# a word says that is in one of 20 snippets. A word that is nowhere counts less in the whole, and a
+# form of a word at least so much.
+_LEAST_COVERAGE, _LEAST_EVIDENCE, _ABSENT, _LEAST_FORM = 0.35, 3.0, 0.3, 0.5
 _LEAST_SIZE = 1000
 # Characters. Of a longer question, which is a pasted text with a question before or after it, the
 # beginning and the end count.
@@ -33,24 +32,15 @@ _PHRASES, _PHRASE_CANDIDATES = 8, 200
 class Hit:
     """An excerpt that was found, in the ``source``-th of the indexes.
 
-    ``score`` is BM25F's of its best snippet. ``matched`` is the number of the question's terms in
-    it, stop words not counted, and ``coverage``, 0 to 1, their share of what the question asks
-    for. ``quoted`` says that a phrase is in it that stands in quotation marks.
+    ``score`` is BM25F's of its best snippet. ``relates`` says whether it has to do with the
+    question at all; see docs/localdocs.md.
     """
 
     source: int
     file: SourceFile
     snippet: Snippet
     score: float
-    matched: int
-    coverage: float
-    quoted: bool
-
-    @property
-    def relates(self) -> bool:
-        """Whether the excerpt has to do with the question at all; see docs/localdocs.md."""
-        enough = _COVERAGE_OF_MANY if self.matched >= _MANY else _COVERAGE
-        return self.quoted or self.coverage >= enough
+    relates: bool
 
 
 def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int = 0) -> list[Hit]:
@@ -66,22 +56,20 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
         question = f"{question[:half]}\n{question[-half:]}"
     whole = Union(snapshots)
     scores = np.zeros(whole.size, np.float32)
-    wanted = asked(question)
-    spoken = languages(question)
-    coverage = _Coverage()
+    spoken = languages(question, whole.languages())
+    wanted = asked(question, spoken)
+    evidence = _Evidence()
     for words in _grouped(wanted):
-        says_something = any(wanted[word] for word in words)
+        most = max((wanted[word] for word in words), key=lambda word: word.weight)
         found = whole.occurrences(words, spoken)
-        weight = _idf(whole.size, found.count)
-        if says_something:
-            coverage.add(words, found, _idf(max(whole.size, _LEAST_SIZE), found.count or 1))
+        evidence.add(most, words, found, _idf(max(whole.size, _LEAST_SIZE), found.count or 1))
+        if most.weight == 1:
             found = whole.with_neighbours(found)
-        else:
-            weight *= _STOP_WEIGHT
         there = np.flatnonzero(found.frequencies)
         # The best form limits what all of them together can count.
         best, frequencies = found.weights[there], found.frequencies[there]
-        scores[there] += weight * (_K1 + 1) * best * frequencies / (frequencies + _K1 * best)
+        weight = most.weight * _idf(whole.size, found.count) * (_K1 + 1)
+        scores[there] += weight * best * frequencies / (frequencies + _K1 * best)
     scores[whole.deleted] = 0
     asked_for = quoted(question)[:_PHRASES]
     phrases = {n for phrase in asked_for for n in _with_phrase(whole, phrase, scores)}
@@ -90,9 +78,7 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
         Hit(
             *excerpt(whole, numbers, size),
             score=float(scores[numbers].max()),
-            matched=coverage.matched(numbers),
-            coverage=coverage.share(numbers),
-            quoted=not phrases.isdisjoint(numbers),
+            relates=evidence.relates(numbers) or not phrases.isdisjoint(numbers),
         )
         for numbers in joined(_best(scores, limit + MORE), whole.follows, limit)
     ]
@@ -107,27 +93,32 @@ def _grouped(words: Iterable[str]) -> list[list[str]]:
     return list(groups.values())
 
 
-class _Coverage:
+class _Evidence:
     """What a question asks for, and how much of it is in a snippet."""
 
     def __init__(self) -> None:
         self._found: list[tuple[Occurrences, float]] = []
         self._all = 0.0
 
-    def add(self, words: Sequence[str], found: Occurrences, information: float) -> None:
-        """One of the question's words, and where it is."""
+    def add(
+        self, word: Asked, words: Sequence[str], found: Occurrences, information: float
+    ) -> None:
+        """One of the question's words with its forms, and where they are."""
+        information *= word.evidence
         # A pair of characters is half of the neighbouring pairs too, of which those across the
         # border of two words are never found.
         self._found.append((found, information * (2 if is_character(words[0]) else 1)))
-        self._all += information
+        # What is nowhere may have another word in the text, but a name has not.
+        self._all += information * (1.0 if found.count or word.name else _ABSENT)
 
-    def matched(self, numbers: list[int]) -> int:
-        return sum(bool(found.frequencies[numbers].any()) for found, _ in self._found)
-
-    def share(self, numbers: list[int]) -> float:
-        """The share of what is asked for in these snippets together."""
-        covered = sum(info for found, info in self._found if found.frequencies[numbers].any())
-        return min(1.0, covered / self._all) if covered else 0.0
+    def relates(self, numbers: list[int]) -> bool:
+        """Whether enough of it is in these snippets together."""
+        covered = sum(
+            information * max(_LEAST_FORM, float(found.weights[numbers].max()))
+            for found, information in self._found
+            if found.frequencies[numbers].any()
+        )
+        return covered > _LEAST_EVIDENCE and covered >= _LEAST_COVERAGE * self._all
 
 
 def _with_phrase(whole: Union, phrase: str, scores: Floats) -> list[int]:

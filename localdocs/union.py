@@ -1,6 +1,7 @@
 """Several indexes as one, whose snippets are numbered through."""
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -44,6 +45,11 @@ class Union:
         )
         # One more, so that the last snippet too has one after it.
         self.follows = np.concatenate([*(s.follows for s in snapshots), np.zeros(1, np.bool_)])
+
+    def languages(self) -> list[str]:
+        """The languages here, most frequent first."""
+        counts = Counter(language for s in self._snapshots for language in s.languages())
+        return [language for language, _ in counts.most_common()]
 
     def occurrences(self, words: Sequence[str], spoken: Sequence[str]) -> Occurrences:
         """Where forms of ``words`` are; parts of them, as compounds, if there are none.
