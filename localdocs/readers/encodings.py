@@ -31,13 +31,20 @@ _OTHER_PRIOR = 0.02
 _SAMPLE, _PIECES = 16_384, 32
 
 _CONTROL = bytes({*range(32)} - {*b"\0\t\n\v\f\r\x1b"})
+_CONTROLS_TO_SPACES = bytes(32 if byte in b"\0\x1b" + _CONTROL else byte for byte in range(256))
 _HIGH = re.compile(rb"[\x80-\xff]")
 # No byte below "0" is a part of a longer character, in any encoding.
 _WHOLE_CHARACTERS = re.compile(rb"[\x00-\x2f](.*)[\x00-\x2f]", re.DOTALL)
 _NO_TEXT = regex.compile(r"[[\p{C}\ufffd]--[\p{Cf}\t\n\v\f\r]]", regex.V1)
-_EAST_ASIAN = regex.compile(
-    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\u2010-\u2026\u3000-\u30ff\uff00-\uffef]"
-)
+# These encodings begin with the characters of everyday use; others have as many again.
+_EVERYDAY = {
+    "gb2312": re.compile(rb"[\xa1-\xd7][\xa1-\xfe]"),
+    "big5": re.compile(rb"[\xa1-\xc6][\x40-\xfe]"),
+    "shift_jis": re.compile(rb"[\x81-\x97][\x40-\xfc]"),
+    "euc_kr": re.compile(rb"[\xa1-\xc8][\xa1-\xfe]"),
+}
+# The high byte of the Japanese syllables in UTF-16.
+_KANA = 0x30
 _NOT_ASCII = regex.compile(r"[^\x00-\x7f]")
 # Characters that stand where nobody writes them: read in a wrong encoding, letters become these.
 _ODD = regex.compile(
@@ -76,7 +83,7 @@ def decoded(data: bytes) -> str:
         _refuse_binary(data)
         # cp1258 writes a Vietnamese letter and its tone as two characters.
         text = unicodedata.normalize("NFC", data.decode(_likeliest(data), errors="replace"))
-    if len(_NO_TEXT.findall(text, endpos=_SAMPLE)) * 5 > min(len(text), _SAMPLE):
+    if len(_NO_TEXT.findall(text, endpos=_SAMPLE)) > 3 + min(len(text), _SAMPLE) // 5:
         raise UnreadableFile("it is no text")
     return text.replace("\0", " ").replace("\r\n", "\n").replace("\r", "\n")
 
@@ -86,26 +93,26 @@ def _unicode(data: bytes) -> str | None:
     for mark, encoding in _BOMS.items():
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, errors="replace")
-    utf16 = _utf16(data[:_SAMPLE])
-    if utf16:
-        return data.decode(utf16, errors="replace")
-    if data.isascii() and b"\x1b$B" in data:
-        return data.decode("iso2022_jp_ext", errors="replace")
     try:
-        return data.decode()
+        utf8 = data.decode()
     except UnicodeDecodeError:
-        # In other encodings, letters are UTF-8 by chance now and then, but most are not.
-        sample = _sample(data).decode(errors="replace")
-        bad = sample.count("\ufffd")
-        mostly = len(_NOT_ASCII.findall(sample)) >= 2 * bad
-        return data.decode(errors="replace") if mostly else None
+        utf8 = None
+    encoding = _utf16(data[:_SAMPLE], is_utf8=utf8 is not None)
+    if encoding:
+        return data.decode(encoding, errors="replace")
+    if utf8 is not None:
+        japanese = b"\x1b$B" in data and data.isascii()
+        return data.decode("iso2022_jp_ext", errors="replace") if japanese else utf8
+    # In other encodings, letters are UTF-8 by chance now and then, but most are not.
+    sample = _sample(data).decode(errors="replace")
+    mostly = len(_NOT_ASCII.findall(sample)) >= 2 * sample.count("\ufffd")
+    return data.decode(errors="replace") if mostly else None
 
 
-def _utf16(sample: bytes) -> str | None:
+def _utf16(sample: bytes, *, is_utf8: bool) -> str | None:
     """The byte order of the sample if it is UTF-16 without a mark."""
     sample = sample[: len(sample) & ~1]
-    if not _controls(sample) and b"\0" not in sample:
-        return None
+    has_controls = _controls(sample) > 0 or b"\0" in sample
     # The letters of a script share their high bytes.
     high_bytes = {"utf-16-le": sample[1::2], "utf-16-be": sample[::2]}
     for encoding in sorted(high_bytes, key=lambda order: len(set(high_bytes[order]))):
@@ -114,17 +121,20 @@ def _utf16(sample: bytes) -> str | None:
         if len(_NO_TEXT.findall(text)) * 50 > len(text):
             continue
         # Alphabets are below U+2000, dashes and quotes just above.
-        if sum(byte < 0x20 for byte in high) * 10 >= len(high) * 8 or _is_east_asian(text):
+        if has_controls and sum(byte < 0x20 for byte in high) * 10 >= len(high) * 8:
+            return encoding
+        kana = high.count(_KANA) * 4 > len(high)
+        if not is_utf8 and (has_controls or kana) and _is_east_asian(text):
             return encoding
     return None
 
 
 def _is_east_asian(text: str) -> bool:
-    """Whether it is Chinese, Japanese or Korean with the characters of everyday use."""
+    """Whether it is Chinese, Japanese or Korean in characters of everyday use."""
     letters = "".join(_NOT_ASCII.findall(text))
-    return len(_EAST_ASIAN.findall(letters)) * 10 >= len(letters) * 9 and any(
-        len(letters.encode(encoding, "ignore").decode(encoding)) * 10 >= len(letters) * 9
-        for encoding in ("gb2312", "big5", "cp932", "cp949")
+    return any(
+        len(characters.findall(letters.encode(encoding, "ignore"))) * 10 >= len(letters) * 9
+        for encoding, characters in _EVERYDAY.items()
     )
 
 
@@ -133,13 +143,13 @@ def _controls(data: bytes) -> int:
 
 
 def _refuse_binary(data: bytes) -> None:
-    if _controls(data) > 1 + len(data) // 100 or data.count(b"\0") > 2 + len(data) // 10:
+    if _controls(data) > 1 + len(data) // 100 or data.count(b"\0") > 3 + len(data) // 5:
         raise UnreadableFile("it is no text")
 
 
 def _likeliest(data: bytes) -> str:
     """The encoding in which the letters make words, as chardet and `_ODD` see it."""
-    sample = _sample(data)
+    sample = _sample(data).translate(_CONTROLS_TO_SPACES)
     best, best_score = "cp1252", 0.0
     # Behind a line break, as chardet takes texts that begin with "BM" or "OTTO" for other formats.
     for result in chardet.detect_all(
