@@ -93,6 +93,7 @@ def _unicode(data: bytes) -> str | None:
     for mark, encoding in _BOMS.items():
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, errors="replace")
+    utf8: str | None
     try:
         utf8 = data.decode()
     except UnicodeDecodeError:
