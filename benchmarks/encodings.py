@@ -45,7 +45,8 @@ SENTENCES = {
     "pt": (
         _WESTERN,
         "A reunião começa às nove horas.|O formulário não está disponível.|Amanhã não há serviço "
-        "de refeições.|O endereço do escritório mudou em março.|As férias são marcadas com o chefe.",
+        "de refeições.|O endereço do escritório mudou em março."
+        "|As férias são marcadas com o chefe.",
     ),
     "sv": (
         _WESTERN,

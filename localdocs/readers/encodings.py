@@ -35,7 +35,7 @@ _CONTROLS_TO_SPACES = bytes(32 if byte in b"\0\x1b" + _CONTROL else byte for byt
 _HIGH = re.compile(rb"[\x80-\xff]")
 # No byte below "0" is a part of a longer character, in any encoding.
 _WHOLE_CHARACTERS = re.compile(rb"[\x00-\x2f](.*)[\x00-\x2f]", re.DOTALL)
-_NO_TEXT = regex.compile(r"[[\p{C}\ufffd]--[\p{Cf}\t\n\v\f\r]]", regex.V1)
+_NO_TEXT = regex.compile(r"[[\p{C}\ufffd]--[\p{Cf}\t\n\v\f\r\x1b]]", regex.V1)
 # These encodings begin with the characters of everyday use; others have as many again.
 _EVERYDAY = {
     "gb2312": re.compile(rb"[\xa1-\xd7][\xa1-\xfe]"),
@@ -83,7 +83,7 @@ def decoded(data: bytes) -> str:
         _refuse_binary(data)
         # cp1258 writes a Vietnamese letter and its tone as two characters.
         text = unicodedata.normalize("NFC", data.decode(_likeliest(data), errors="replace"))
-    if len(_NO_TEXT.findall(text, endpos=_SAMPLE)) > 3 + min(len(text), _SAMPLE) // 5:
+    if len(_NO_TEXT.findall(text, endpos=_SAMPLE)) > 3 + min(len(text), _SAMPLE) // 10:
         raise UnreadableFile("it is no text")
     return text.replace("\0", " ").replace("\r\n", "\n").replace("\r", "\n")
 
@@ -98,9 +98,9 @@ def _unicode(data: bytes) -> str | None:
         utf8 = data.decode()
     except UnicodeDecodeError:
         utf8 = None
-    encoding = _utf16(data[:_SAMPLE], is_utf8=utf8 is not None)
-    if encoding:
-        return data.decode(encoding, errors="replace")
+    utf16 = _utf16(data[:_SAMPLE], is_utf8=utf8 is not None)
+    if utf16:
+        return data.decode(utf16, errors="replace")
     if utf8 is not None:
         japanese = b"\x1b$B" in data and data.isascii()
         return data.decode("iso2022_jp_ext", errors="replace") if japanese else utf8
@@ -151,7 +151,7 @@ def _refuse_binary(data: bytes) -> None:
 def _likeliest(data: bytes) -> str:
     """The encoding in which the letters make words, as chardet and `_ODD` see it."""
     sample = _sample(data).translate(_CONTROLS_TO_SPACES)
-    best, best_score = "cp1252", 0.0
+    best, best_score = "cp1252", (0.0, False)
     # Behind a line break, as chardet takes texts that begin with "BM" or "OTTO" for other formats.
     for result in chardet.detect_all(
         b"\n" + sample, ignore_threshold=True, compat_names=False, include_encodings=_ENCODINGS
@@ -162,8 +162,10 @@ def _likeliest(data: bytes) -> str:
         text = sample.decode(encoding, errors="replace")
         odd = min(1, len(_ODD.findall(text)) / max(1, len(_NOT_ASCII.findall(text))))
         score = (result["confidence"] + _PRIOR.get(encoding, _OTHER_PRIOR)) * (1 - odd) ** 3
-        if score > best_score:
-            best, best_score = encoding, score
+        # Windows' have the same letters as ISO's mostly, and quotes, dashes and the euro besides.
+        ranked = (score, not encoding.startswith("iso"))
+        if ranked > best_score:
+            best, best_score = encoding, ranked
     return best
 
 
