@@ -83,6 +83,8 @@ def decoded(data: bytes) -> str:
         _refuse_binary(data)
         # cp1258 writes a Vietnamese letter and its tone as two characters.
         text = unicodedata.normalize("NFC", data.decode(_likeliest(data), errors="replace"))
+        # What Windows' encodings leave undefined is a control character in ISO's.
+        text = re.sub("[\x80-\x9f]", "\ufffd", text)
     if len(_NO_TEXT.findall(text, endpos=_SAMPLE)) > 3 + min(len(text), _SAMPLE) // 10:
         raise UnreadableFile("it is no text")
     return text.replace("\0", " ").replace("\r\n", "\n").replace("\r", "\n")
