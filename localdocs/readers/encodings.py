@@ -153,7 +153,7 @@ def _refuse_binary(data: bytes) -> None:
 def _likeliest(data: bytes) -> str:
     """The encoding in which the letters make words, as chardet and `_ODD` see it."""
     sample = _sample(data).translate(_CONTROLS_TO_SPACES)
-    best, best_score = "cp1252", (0.0, False)
+    best, best_score = "cp1252", 0.0
     # Behind a line break, as chardet takes texts that begin with "BM" or "OTTO" for other formats.
     for result in chardet.detect_all(
         b"\n" + sample, ignore_threshold=True, compat_names=False, include_encodings=_ENCODINGS
@@ -164,10 +164,9 @@ def _likeliest(data: bytes) -> str:
         text = sample.decode(encoding, errors="replace")
         odd = min(1, len(_ODD.findall(text)) / max(1, len(_NOT_ASCII.findall(text))))
         score = (result["confidence"] + _PRIOR.get(encoding, _OTHER_PRIOR)) * (1 - odd) ** 3
-        # Windows' have the same letters as ISO's mostly, and quotes, dashes and the euro besides.
-        ranked = (score, not encoding.startswith("iso"))
-        if ranked > best_score:
-            best, best_score = encoding, ranked
+        # Where scores are the same, chardet's order tells.
+        if score > best_score:
+            best, best_score = encoding, score
     return best
 
 
