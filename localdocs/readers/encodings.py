@@ -52,6 +52,7 @@ _ODD = regex.compile(
     # Two scripts in a word. Chinese, Japanese and Korean need no space beside Latin letters.
       (?<=\p{Latin})(?![\p{Latin}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}])\p{L}
     | (?!\p{Latin})\p{L}(?=\p{Latin})
+    | (?<=\p{Latin})[\p{Thai}\p{Arabic}\p{Hebrew}]
     # Capital and small letters mixed.
     | (?<=\p{Ll})(?![A-Z])\p{Lu}
     | (?<=(?![a-z])\p{Ll})\p{Lu}
@@ -59,7 +60,7 @@ _ODD = regex.compile(
     | (?![a-z])\p{Ll}(?=\p{Lu})
     | (?<=\p{Lu})(?![A-Z])\p{Lu}(?=\p{Ll})
     # A sign within a word, currencies beside letters, letters beside digits.
-    | (?<=\p{L})(?![’·])[^\x00-\x7f\p{L}\p{M}](?=\p{L})
+    | (?<=\p{L})(?![’·–—])[^\x00-\x7f\p{L}\p{M}](?=\p{L})
     | [£€¥¢¤¼½¾§](?=\p{L}) | (?<=\p{L})[£€¥¢¤¼½¾§]
     | (?<=\d)(?![ªº])[^\x00-\x7f\P{L}] | (?![A-Za-z])\p{L}(?=\d)
     # A letter alone that is no word, as dashes and bullets become.
@@ -67,6 +68,8 @@ _ODD = regex.compile(
     | (?<!\S)(?![àèéíóáåöøæőįÀÈÉÍÓÁÅÖØÆŐĮ])[^\x00-\x7f\P{Latin}](?!\S)
     # An apostrophe of Windows, read as one of the Mac's letters.
     | (?<=[A-Za-z])í(?=(?:s|t|d|m|ll|re|ve)\b)
+    # Turkish letters read as Icelandic ones.
+    | (?<=[üçÜÇ].{0,80})[ðþýÐÞ] | [ðþýÐÞ](?=.{0,80}[üçÜÇ])
     # What is hardly ever written.
     | [\x80-\x9f\p{Co}ƒ‡ˆ˜¨´¸˙˛˝˚˘ˇ¯¬¦¤∂∑∏π∫Ω√≈∆◊ﬁﬂ\u2500-\u259f]
     """
