@@ -42,20 +42,6 @@ def test_text_in_any_encoding(tmp_path: Path, suffix: str, encoding: str) -> Non
     assert text(read(path)) == GERMAN * 5
 
 
-@pytest.mark.parametrize(
-    ("encoding", "content"),
-    [
-        ("cp1251", "Договоры хранятся в синей папке у главного бухгалтера. " * 5),
-        ("shift_jis", "社員食堂は午前十一時に開きます。会議室の鍵は受付にあります。" * 5),
-        ("gb18030", "年假申请需要提前两周提交给部门经理。会议室的钥匙在前台。" * 5),
-    ],
-)
-def test_text_in_other_scripts_own_encodings(tmp_path: Path, encoding: str, content: str) -> None:
-    path = tmp_path / "a.txt"
-    path.write_bytes(content.encode(encoding))
-    assert text(read(path)) == content
-
-
 def test_all_line_ends_are_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"one\r\ntwo\rthree\nfour")
