@@ -1,6 +1,5 @@
 """HTML, as a reader sees it."""
 
-import codecs
 import re
 from pathlib import Path
 
@@ -57,14 +56,24 @@ def html_document(data: bytes) -> Document:
 
 
 def _decoded(data: bytes) -> str:
-    """The text of ``data``, in the encoding that it declares if that is true."""
+    """The text of ``data``, in the encoding that it declares unless it is in UTF-8."""
     declared = _DECLARED.search(data[:_DECLARED_WITHIN])
-    if declared and not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        name = declared[1].decode().lower()
-        # As browsers do: old pages that say Latin-1 have quotation marks of Windows.
-        name = {"iso-8859-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252"}.get(name, name)
+    name = declared[1].decode().lower() if declared else ""
+    # As browsers do: old pages that say Latin-1 have quotation marks of Windows.
+    name = {"iso-8859-1": "cp1252", "latin1": "cp1252"}.get(name, name)
+    # In UTF-16, the declaration would not have been found. ISO 2022 is UTF-8 for those who
+    # do not know it.
+    if name and not name.startswith("utf") and (name.startswith("iso-2022") or not _is_utf8(data)):
         try:
-            return data.removeprefix(codecs.BOM_UTF8).decode(name)
+            return data.decode(name)
         except (LookupError, UnicodeError):
             pass  # the declaration is wrong
     return decoded(data)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
