@@ -95,6 +95,7 @@ def test_lines_of_a_table_are_left_alone(tmp_path: Path) -> None:
         ("Anna-\nLena", "Anna-Lena\n"),
         ("a well-\nknown man", "a well-known\nman"),
         ("well-estab-\nlished", "well-established\n"),
+        ("a state-of-the-\nart pump of the house", "a state-of-the-art\npump of the house"),
         ("regu\u2010\nlator", "regulator\n"),
         ("Vor-\nund Nachteile", "Vor-\nund Nachteile"),
         ("10-\n20", "10-\n20"),

@@ -129,9 +129,45 @@ def test_the_lines_of_a_paragraph_are_one(tmp_path: Path) -> None:
     assert found == PROSE.replace("\n", " ").replace("ebb. ", "ebb.\n")
 
 
-def test_short_lines_and_lists_stay_lines(tmp_path: Path) -> None:
-    text = "Ada Lovelace\n12 Harbour Street\nLeith\n• nine\n• ten"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ada Lovelace\n12 Harbour Street\nLeith\n• nine\n• ten",
+        # No line of the first is full.
+        "The Society of the Keepers of Lighthouses\n"
+        "Harbour Street 12, on the northern quay of the town of Leith\nScotland",
+        "• to vent the accumulator before work\n• to open the regulators slowly by hand\n"
+        "• to write the pressure into the book",
+        "1. Vent the accumulator before the work\n2. Open the regulators slowly by hand\n"
+        "3. Write the pressure into the book now",
+    ],
+)
+def test_short_lines_and_lists_stay_lines(tmp_path: Path, text: str) -> None:
     assert pages(tmp_path, text) == [text]
+
+
+def test_an_item_is_one_line_with_its_mark(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 700, "•")
+        canvas.drawString(110, 700, "to write the pressure into the book that")
+        canvas.drawString(110, 686, "lies on the shelf")
+
+    assert written(tmp_path, draw).pages[0].text == (
+        "• to write the pressure into the book that lies on the shelf"
+    )
+
+
+@pytest.mark.parametrize(("size", "below"), [(20, 22), (10, 40)], ids=["larger", "apart"])
+def test_headings_stay_lines(tmp_path: Path, size: int, below: int) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", size)
+        canvas.drawString(72, 700, "The pump in the cellar of the house")
+        canvas.setFont("Helvetica", 10)
+        canvas.drawString(72, 700 - below, "to be checked once a week")
+
+    assert written(tmp_path, draw).pages[0].text == (
+        "The pump in the cellar of the house\nto be checked once a week"
+    )
 
 
 # -- Columns and tables
@@ -210,6 +246,11 @@ def test_a_word_divided_in_a_column_is_whole(tmp_path: Path) -> None:
     "columns",
     [
         (["Item", "Apples", "Sour cherries", "Plums"], ["Price", "5.20", "9.10", "6.00"]),
+        (["apples", "cherries", "plums"], ["red or green", "red", "blue"]),
+        (
+            ["apples of the northern farm", "cherries of the old mill", "plums of the parish"],
+            ["520", "910", "600"],
+        ),
         (
             ["Opening hours", "Telephone", "Address", "Contact person"],
             ["Monday to Friday, nine to five", "7731 or 7732", "12 Harbour Street, Leith", "Ada"],
@@ -290,6 +331,17 @@ def test_what_pages_repeat_is_in_the_first_only(tmp_path: Path, head: str, foot:
     assert not any(character.isdigit() for character in found[0])
 
 
+def test_roman_numbers_of_pages_are_left_out(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for number in ("iv", "v", "vi"):
+            canvas.drawString(72, 740, f"Text of {number}.")
+            canvas.drawString(300, 30, number)
+            canvas.showPage()
+
+    found = [page.text for page in written(tmp_path, draw).pages]
+    assert found == ["Text of iv.", "Text of v.", "Text of vi."]
+
+
 def test_numbers_that_do_not_count_pages_stay(tmp_path: Path) -> None:
     found = pages(tmp_path, "One.", "Two.", "Three.", heads=("Lesson {}", "{}7 crowns"))
     assert [page.split("\n")[:2] for page in found] == [
@@ -337,8 +389,16 @@ def test_filled_fields_are_read_with_their_labels_and_names(tmp_path: Path) -> N
         form.textfield(name="reason", x=150, y=654, width=200, height=20, value="")
         form.textfield(name="t1", tooltip="Name", x=150, y=600, width=90, height=20, value="Ada")
         form.choice(
-            name="meal", x=150, y=554, width=90, height=20, value="Soup", options=["Soup", "Fish"]
+            name="meal",
+            x=150,
+            y=554,
+            width=90,
+            height=20,
+            value="s",
+            options=[("Soup of the day", "s"), ("Fish", "f")],
         )
+        form.textfield(name="code", y=300, value="SECRET", fieldFlags="password")
+        form.textfield(name="draft", y=260, value="SECRET", annotationFlags="hidden")
         form.checkbox(name="window seat", x=150, y=524, checked=True)
         form.checkbox(name="aisle seat", x=150, y=494, checked=False)
         form.radio(name="class", value="first", x=150, y=464, selected=True)
@@ -349,7 +409,7 @@ def test_filled_fields_are_read_with_their_labels_and_names(tmp_path: Path) -> N
         "Where to: Reykjavik",
         "destination: Reykjavik",
         "Name: Ada",
-        "meal: Soup",
+        "meal: Soup of the day",
         "window seat: Yes",
         "class: first",
     ]

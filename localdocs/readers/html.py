@@ -15,9 +15,6 @@ _DECLARED = re.compile(
 )
 _DECLARED_WITHIN = 4096  # bytes
 
-_VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
-_EMPTY = re.compile(rf"<(?!(?:{_VOID})\b)([a-z][\w:-]*)([^<>]*)/>", re.IGNORECASE)
-
 # What a page says of itself: the names of its meta elements, the best one first.
 _AUTHORS = ("author", "article:author", "dc.creator", "dcterms.creator")
 _DATES = (
@@ -35,9 +32,6 @@ def html(path: Path) -> Document:
 def html_document(data: bytes) -> Document:
     """The HTML or XHTML in ``data``. Raises `UnreadableFile` when it is no text."""
     text = _decoded(data).replace("\0", "")
-    if "http://www.w3.org/1999/xhtml" in text[:_DECLARED_WITHIN] or text.startswith("<?xml"):
-        # In XHTML, <title/> is empty; in HTML, everything that follows is the title.
-        text = _EMPTY.sub(r"<\1\2></\1>", text)
     # Events, because a tree of lxml ends where elements are nested more than 2,048 deep.
     target = MarkdownTarget()
     parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
