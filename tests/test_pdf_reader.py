@@ -163,10 +163,10 @@ def test_headings_stay_lines(tmp_path: Path, size: int, below: int) -> None:
         canvas.setFont("Helvetica", size)
         canvas.drawString(72, 700, "The pump in the cellar of the house")
         canvas.setFont("Helvetica", 10)
-        canvas.drawString(72, 700 - below, "to be checked once a week")
+        canvas.drawString(72, 700 - below, "to be checked once a week by the caretaker")
 
     assert written(tmp_path, draw).pages[0].text == (
-        "The pump in the cellar of the house\nto be checked once a week"
+        "The pump in the cellar of the house\nto be checked once a week by the caretaker"
     )
 
 
