@@ -331,6 +331,19 @@ def test_what_pages_repeat_is_in_the_first_only(tmp_path: Path, head: str, foot:
     assert not any(character.isdigit() for character in found[0])
 
 
+def test_rows_of_frequent_values_stay(tmp_path: Path) -> None:
+    rows = [("Leith", "yes"), ("Leith", "no"), ("Skye", "yes"), ("Skye", "no")]
+
+    def draw(canvas: Canvas) -> None:
+        for row in rows:
+            canvas.drawString(72, 700, row[0])
+            canvas.drawString(300, 700, row[1])
+            canvas.showPage()
+
+    found = [page.text for page in written(tmp_path, draw).pages]
+    assert found == [" ".join(row) for row in rows]
+
+
 def test_roman_numbers_of_pages_are_left_out(tmp_path: Path) -> None:
     def draw(canvas: Canvas) -> None:
         for number in ("iv", "v", "vi"):
