@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
@@ -87,8 +88,6 @@ def test_an_encrypted_one_says_so(tmp_path: Path) -> None:
 
 
 def test_one_of_pictures_is_taken_for_a_scan(tmp_path: Path) -> None:
-    from PIL import Image
-
     Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
     with pytest.raises(UnreadableFile, match=r"there is no text in it: a scan\?"):
         written(tmp_path, lambda canvas: canvas.drawImage(str(tmp_path / "a.png"), 50, 700))
