@@ -1,0 +1,130 @@
+"""Documents that are ZIP archives of XML files."""
+
+import posixpath
+import re
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from ..errors import UnreadableFile
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
+
+
+@dataclass(frozen=True)
+class Properties:
+    """What a document says about itself. ``date`` is ``YYYY-MM-DD`` or empty."""
+
+    title: str = ""
+    author: str = ""
+    date: str = ""
+    tags: str = ""
+
+
+class Archive:
+    """A ZIP file with XML in it. Raises `UnreadableFile` when the file is something else."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.zip = zipfile.ZipFile(path)
+        except zipfile.BadZipFile as error:
+            raise UnreadableFile(_what_it_is(path)) from error
+        self._wrong = f"it is not a {path.suffix.lower()} file, or damaged"
+
+    def xml(self, name: str) -> Element:
+        """The root of the XML file ``name``. Raises `UnreadableFile` when it is not there."""
+        try:
+            content = self.zip.read(name)
+        except KeyError as error:
+            raise UnreadableFile(self._wrong) from error
+        return ElementTree.fromstring(content)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return name in self._names
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.zip.namelist())
+
+
+class Package(Archive):
+    """A file of Microsoft Office: parts that are related to each other (ECMA-376, part 2)."""
+
+    def __init__(self, path: Path, root: str) -> None:
+        super().__init__(path)
+        names = self.related("", "officeDocument")
+        if not names or local_name(self.xml(names[0]).tag) != root:
+            raise UnreadableFile(self._wrong)
+        # The part that the others belong to.
+        self.main = names[0]
+
+    def related(self, part: str, kind: str) -> list[str]:
+        """The names of the parts that ``part`` ("" for the package) has for ``kind``."""
+        return [name for its_kind, name in self.relations(part).values() if its_kind == kind]
+
+    def relations(self, part: str) -> dict[str, tuple[str, str]]:
+        """The kind and the name of each part that ``part`` refers to, by the reference's id."""
+        folder, name = posixpath.split(part)
+        place = posixpath.join(folder, "_rels", f"{name}.rels")
+        if not self.has(place):
+            return {}
+        relations = {}
+        for relation in self.xml(place):
+            target = posixpath.normpath(posixpath.join("/", folder, relation.get("Target", "")))
+            if relation.get("TargetMode") != "External" and self.has(target[1:]):
+                kind = relation.get("Type", "").rpartition("/")[2]
+                relations[relation.get("Id", "")] = (kind, target[1:])
+        return relations
+
+    @cached_property
+    def properties(self) -> Properties:
+        """Title, author, keywords, and the day of the last change."""
+        for name in self.related("", "core-properties"):
+            core = self.xml(name)
+            return Properties(
+                first(core, ["title"]),
+                first(core, ["creator"]),
+                day(first(core, ["modified", "created"])),
+                first(core, ["keywords"]),
+            )
+        return Properties()
+
+
+def first(element: Element, names: list[str]) -> str:
+    """The text of the first of the children with these names that has any."""
+    texts = (element.findtext(f"{{*}}{name}", "").strip() for name in names)
+    return next(filter(None, texts), "")
+
+
+def day(timestamp: str) -> str:
+    """The day of an ISO 8601 timestamp, or nothing when it has none."""
+    found = _DAY.match(timestamp)
+    return found[0] if found else ""
+
+
+def local_name(tag: str) -> str:
+    """The name of an element or attribute without its namespace.
+
+    Office files come with two sets of namespaces (transitional and strict), with one meaning.
+    """
+    return tag.rpartition("}")[2]
+
+
+def attribute(element: Element | None, name: str) -> str:
+    """The value of an attribute, whatever its namespace; empty when it is not there."""
+    attributes = {} if element is None else element.attrib
+    return next((value for key, value in attributes.items() if local_name(key) == name), "")
+
+
+def _what_it_is(path: Path) -> str:
+    """Why a file that should be a ZIP archive is none."""
+    content = path.read_bytes()
+    if not content.startswith(_OLE):
+        return f"it is not a {path.suffix.lower()} file, or damaged"
+    return "it is encrypted" if _ENCRYPTED in content else "it is in an old format of Office"

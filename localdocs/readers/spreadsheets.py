@@ -1,0 +1,76 @@
+"""Spreadsheets: Excel and OpenDocument."""
+
+import datetime
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+
+from ..errors import UnreadableFile
+from ..snippets import Document, Page
+from .archives import Package, Properties
+from .opendocument import opened, properties
+from .tables import named_rows
+from .walking import plain
+
+Value = (
+    bool
+    | int
+    | float
+    | str
+    | datetime.date
+    | datetime.datetime
+    | datetime.time
+    | datetime.timedelta
+)
+
+
+def spreadsheet(path: Path) -> Document:
+    """Its sheets as pages, with their names as headings, each row with its columns' names.
+
+    A formula is its last result; what is hidden is there too.
+    """
+    about = _properties(path)
+    try:
+        workbook = CalamineWorkbook.from_object(path)
+    except PasswordError as error:
+        raise UnreadableFile("it is encrypted") from error
+    except CalamineError as error:
+        raise UnreadableFile(f"it is not a {path.suffix.lower()} file, or damaged") from error
+    with workbook:
+        pages = tuple(
+            Page(f"# {' '.join(name.split())}\n\n{rows}", number + 1)
+            for number, name in enumerate(workbook.sheet_names)
+            if (rows := "\n".join(_rows(workbook, number)))
+        )
+    return Document(
+        pages, about.title, about.author, about.date, about.tags, markdown=True, lines=False
+    )
+
+
+def _rows(workbook: CalamineWorkbook, number: int) -> Iterator[str]:
+    sheet = workbook.get_sheet_by_index(number)
+    for row in named_rows([_shown(value) for value in row] for row in sheet.iter_rows()):
+        yield plain(row)
+
+
+def _shown(value: Value) -> str:
+    """A value as a spreadsheet shows it, with dates in ISO 8601."""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(" ", "minutes" if value.second == 0 else "seconds")
+    if isinstance(value, datetime.timedelta):
+        minutes, seconds = divmod(int(value.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    return str(value)
+
+
+def _properties(path: Path) -> Properties:
+    if not zipfile.is_zipfile(path):
+        return Properties()  # an old .xls
+    archive = opened(path)
+    return properties(archive) if archive.has("meta.xml") else Package(path, "workbook").properties
