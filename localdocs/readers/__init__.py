@@ -48,7 +48,6 @@ READERS: dict[str, Callable[[Path], Document]] = {
     ".docm": docx,
     ".xlsx": spreadsheet,
     ".xlsm": spreadsheet,
-    ".xlsb": spreadsheet,
     ".xls": spreadsheet,
     ".pptx": pptx,
     ".pptm": pptx,

@@ -34,14 +34,15 @@ class Archive:
             self.zip = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
             raise UnreadableFile(_what_it_is(path)) from error
-        self._wrong = f"it is not a {path.suffix.lower()} file, or damaged"
+        # What is wrong when something is missing in it.
+        self.wrong = f"it is not a {path.suffix.lower()} file, or damaged"
 
     def xml(self, name: str) -> Element:
         """The root of the XML file ``name``. Raises `UnreadableFile` when it is not there."""
         try:
             content = self.zip.read(name)
         except KeyError as error:
-            raise UnreadableFile(self._wrong) from error
+            raise UnreadableFile(self.wrong) from error
         return ElementTree.fromstring(content)
 
     def has(self, name: str) -> bool:
@@ -60,7 +61,7 @@ class Package(Archive):
         super().__init__(path)
         names = self.related("", "officeDocument")
         if not names or local_name(self.xml(names[0]).tag) != root:
-            raise UnreadableFile(self._wrong)
+            raise UnreadableFile(self.wrong)
         # The part that the others belong to.
         self.main = names[0]
 
@@ -122,9 +123,17 @@ def attribute(element: Element | None, name: str) -> str:
     return next((value for key, value in attributes.items() if local_name(key) == name), "")
 
 
+def is_encrypted(path: Path) -> bool:
+    """Whether the file at ``path`` is one of Office's, locked with a password."""
+    content = path.read_bytes()
+    return content.startswith(_OLE) and _ENCRYPTED in content
+
+
 def _what_it_is(path: Path) -> str:
     """Why a file that should be a ZIP archive is none."""
-    content = path.read_bytes()
-    if not content.startswith(_OLE):
-        return f"it is not a {path.suffix.lower()} file, or damaged"
-    return "it is encrypted" if _ENCRYPTED in content else "it is in an old format of Office"
+    if is_encrypted(path):
+        return "it is encrypted"
+    with path.open("rb") as file:
+        if file.read(len(_OLE)) == _OLE:
+            return "it is in the format of Office 97, which is not read"
+    return f"it is not a {path.suffix.lower()} file, or damaged"

@@ -93,7 +93,8 @@ def _text(part: MIMEPart) -> str:
     except (LookupError, UnicodeDecodeError):  # a charset unknown or not named
         text = decoded(content)
     if part.get_content_subtype() == "html":
-        return shown_html(text.encode()).strip()
+        # What it says about its charset holds no more; the byte order mark is believed before it.
+        return shown_html(text.encode("utf-8-sig")).strip()
     return text.replace("\r\n", "\n").strip()
 
 

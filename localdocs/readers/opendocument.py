@@ -35,8 +35,7 @@ def odt(path: Path) -> Document:
         dict.fromkeys(block for name in names for block in around[name])
         for names in (_HEADERS[:3], _HEADERS[3:])
     )
-    body = content.find("{*}body/{*}text")
-    blocks = [*headers, *([] if body is None else walk.blocks(body)), *footers]
+    blocks = [*headers, *walk.blocks(_body(archive, content, "text")), *footers]
     return _document(archive, [Page(joined(blocks))])
 
 
@@ -45,7 +44,7 @@ def odp(path: Path) -> Document:
     archive = opened(path)
     content = archive.xml("content.xml")
     walk = _OpenDocumentWalk(content)
-    slides = content.iterfind("{*}body/{*}presentation/{*}page")
+    slides = _body(archive, content, "presentation").iterfind("{*}page")
     pages = [Page(joined(_slide(walk, slide)), number) for number, slide in enumerate(slides, 1)]
     return _document(archive, pages)
 
@@ -143,6 +142,13 @@ def opened(path: Path) -> Archive:
     if archive.has(manifest) and b"encryption-data" in archive.zip.read(manifest):
         raise UnreadableFile("it is encrypted")
     return archive
+
+
+def _body(archive: Archive, content: Element, kind: str) -> Element:
+    body = content.find(f"{{*}}body/{{*}}{kind}")
+    if body is None:
+        raise UnreadableFile(archive.wrong)
+    return body
 
 
 def _document(archive: Archive, pages: list[Page]) -> Document:

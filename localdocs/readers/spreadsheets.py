@@ -9,7 +9,7 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
-from .archives import Package, Properties
+from .archives import Package, Properties, is_encrypted
 from .opendocument import opened, properties
 from .tables import named_rows
 from .walking import plain
@@ -32,12 +32,13 @@ def spreadsheet(path: Path) -> Document:
     A formula is its last result; what is hidden is there too.
     """
     about = _properties(path)
-    try:
-        workbook = CalamineWorkbook.from_object(path)
-    except PasswordError as error:
-        raise UnreadableFile("it is encrypted") from error
-    except CalamineError as error:
-        raise UnreadableFile(f"it is not a {path.suffix.lower()} file, or damaged") from error
+    with path.open("rb") as file:
+        try:
+            workbook = CalamineWorkbook.from_filelike(file)
+        except (CalamineError, OSError) as error:
+            if isinstance(error, PasswordError) or is_encrypted(path):
+                raise UnreadableFile("it is encrypted") from error
+            raise UnreadableFile(f"it is not a {path.suffix.lower()} file, or damaged") from error
     with workbook:
         pages = tuple(
             Page(f"# {' '.join(name.split())}\n\n{rows}", number + 1)

@@ -10,9 +10,10 @@ from .tables import named_row, named_rows
 
 # A table with so many characters in one cell is there for the layout.
 _LONGEST_CELL = 500
-# What Markdown would take for a heading, or for the begin of code or HTML.
+# What Markdown would take for a heading, or for code or HTML that goes on over empty lines.
 _MARKUP = re.compile(
-    r"^ {0,3}(?=#{1,6}(\s|$)|```|~~~|<[a-z!?/]|=+ *$|-+ *$)", re.IGNORECASE | re.MULTILINE
+    r"^ {0,3}(?=#{1,6}(\s|$)|```|~~~|=+ *$|-+ *$|<(script|pre|style|textarea)\b|<[!?])",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
