@@ -142,6 +142,10 @@ CONSTRUCTS: dict[str, tuple[str, str]] = {
         f'{run("sho")}<w:del w:id="1" w:author="x">{deleted("gone")}</w:del>{run("wn")}',
         "shown",
     ),
+    "deletion of a text box": (
+        f'<w:del w:id="1" w:author="x">{text_box(paragraph(run("gone")))}</w:del>{run("shown")}',
+        "shown",
+    ),
     "moved text": (
         f'<w:moveFrom w:id="1" w:author="x">{run("shown")}</w:moveFrom>'
         f'<w:moveTo w:id="2" w:author="x">{run("shown")}</w:moveTo>',
@@ -162,8 +166,8 @@ CONSTRUCTS: dict[str, tuple[str, str]] = {
     "text box": (text_box(paragraph(run("shown"))), "shown"),
     "characters": (
         "<w:r><w:t>sh</w:t><w:softHyphen/><w:t>own,</w:t><w:noBreakHyphen/><w:tab/><w:t>x</w:t>"
-        "<w:br/><w:t>y</w:t></w:r>",
-        "shown,- x y",
+        "<w:br/><w:t>y</w:t><w:cr/><w:t>z</w:t><w:ptab/><w:t>0</w:t></w:r>",
+        "shown,- x y z 0",
     ),
     "reading of Chinese characters": (
         f"<w:r><w:ruby><w:rt>{run('gone')}</w:rt><w:rubyBase>{run('shown')}</w:rubyBase>"
@@ -277,6 +281,19 @@ def test_notes_follow_the_paragraph_that_refers_to_them(tmp_path: Path) -> None:
         add_notes(document, kind, paragraph(run(f"The {kind}.")))
     document.save(str(tmp_path / "a.docx"))
     assert text(tmp_path / "a.docx") == "Noted.\n\nThe footnote.\n\nNoted.\n\nThe endnote."
+
+
+def test_a_note_to_a_cell_of_a_table_is_in_the_cell(tmp_path: Path) -> None:
+    document = docx.Document()
+    add_notes(document, "footnote", paragraph(run("while it lasts")))
+    reference = '<w:r><w:footnoteReference w:id="1"/></w:r>'
+    add(
+        document,
+        table(row(paragraph(run("Tea"), reference), paragraph(run("3"))))
+        + table(row(paragraph(run("Rum")), paragraph(run("9")))),
+    )
+    document.save(str(tmp_path / "a.docx"))
+    assert "Tea while it lasts; 3\n\nRum; 9" in text(tmp_path / "a.docx")
 
 
 def test_comments_are_not_text(tmp_path: Path) -> None:
@@ -409,6 +426,47 @@ def test_a_pptx_has_a_page_for_each_slide_hidden_ones_too(tmp_path: Path) -> Non
         (1, "# Our plan\n\nBegin\n\nEnd\n\nSpeak slowly."),
         (2, "In groups\nof two\n\nItem: Tea; Price: 3\nItem: Rum; Price: 9\n\nSales of tea"),
     ]
+
+
+def test_joined_cells_of_a_slide_are_read_once(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    grid = slide.shapes.add_table(2, 2, 0, 0, Inches(4), Inches(1)).table
+    for place, value in enumerate(["a", "under a", "c", "d"]):
+        grid.cell(place // 2, place % 2).text = value
+    grid.cell(0, 0).merge(grid.cell(0, 1))
+    # PowerPoint keeps what was in a cell before, and does not show it.
+    grid.cell(0, 0).text, grid.cell(0, 1).text = "a", "under a"
+    show.save(str(tmp_path / "a.pptx"))
+    assert text(tmp_path / "a.pptx") == "a\nc; d"
+
+
+def test_the_text_of_a_diagram_is_read(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    diagram = f"""<dgm:dataModel xmlns:dgm="{OFFICE}/drawingml/2006/diagram" {NAMESPACES}>
+        <dgm:ptLst><dgm:pt><dgm:t><a:p><a:r><a:t>Plan</a:t></a:r></a:p></dgm:t></dgm:pt>
+        <dgm:pt><dgm:t><a:p><a:r><a:t>Do</a:t></a:r></a:p></dgm:t></dgm:pt></dgm:ptLst>
+        </dgm:dataModel>"""
+    part = pptx.opc.package.Part(
+        pptx.opc.packuri.PackURI("/ppt/diagrams/data1.xml"),
+        "application/vnd.openxmlformats-officedocument.drawingml.diagramData+xml",
+        slide.part.package,
+        diagram.encode(),
+    )
+    reference = slide.part.relate_to(
+        part, f"{OFFICE}/officeDocument/2006/relationships/diagramData"
+    )
+    slide.shapes._spTree.append(
+        parse_xml(
+            f'''<p:graphicFrame xmlns:p="{OFFICE}/presentationml/2006/main" {NAMESPACES}>
+            <a:graphic><a:graphicData uri="{OFFICE}/drawingml/2006/diagram">
+            <dgm:relIds xmlns:dgm="{OFFICE}/drawingml/2006/diagram" r:dm="{reference}"/>
+            </a:graphicData></a:graphic></p:graphicFrame>'''
+        )
+    )
+    show.save(str(tmp_path / "a.pptx"))
+    assert text(tmp_path / "a.pptx") == "Plan\n\nDo"
 
 
 def test_slides_are_in_the_order_of_the_show(tmp_path: Path) -> None:

@@ -54,9 +54,7 @@ def pptx(path: Path) -> Document:
 class _OfficeWalk(Walk):
     """What Word, PowerPoint and the drawings in both have in common."""
 
-    left_out = frozenset(
-        {"del", "moveFrom", "pPr", "rPr", "sdtPr", "tblPr", "trPr", "tcPr", "rt", "Fallback"}
-    )
+    left_out = frozenset({"del", "moveFrom", "rt"})
     references = frozenset({"chart", "relIds", *_NOTES.values()})
     _characters = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
