@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import UnreadableFile
 from ..snippets import Document
+from .cleaning import cleaned
 from .epub import epub
 from .html import html
 from .mail import eml, mbox
@@ -32,8 +33,11 @@ def read(path: Path) -> Document:
         raise UnreadableFile(f"it is damaged: {str(error) or repr(error)}") from error
     if not any(page.text.strip() for page in document.pages):
         raise UnreadableFile("there is no text in it")
-    return document
+    return cleaned(document, prose=path.suffix.lower() in _PROSE)
 
+
+# Where a hyphen at the end of a line may divide a word; in a program or a log it does not.
+_PROSE = {".txt", ".rst", ".md", ".markdown"}
 
 READERS: dict[str, Callable[[Path], Document]] = {
     ".txt": text,

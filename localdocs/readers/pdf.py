@@ -1,16 +1,28 @@
 """PDF."""
 
 from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 
 import pypdfium2
+import pypdfium2.raw as pdfium
+import regex
 
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
+from .pdf_layout import Line, lines
+from .pdf_notes import notes
+from .pdf_pages import page_texts
+
+_DAY = regex.compile(r"(?:D:)?(\d{4})(\d\d)(\d\d)")
+_FIRST_YEAR = 1993  # of PDF
 
 
 def pdf(path: Path) -> Document:
-    """The text of each page, title and author. Raises `UnreadableFile` when it is encrypted."""
+    """The text of each page with what is filled in, and what the file says of itself.
+
+    Raises `UnreadableFile` when it is encrypted or has only images.
+    """
     try:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
@@ -18,11 +30,42 @@ def pdf(path: Path) -> Document:
             raise UnreadableFile("it is encrypted") from error
         raise
     with closing(document):
-        pages = []
+        document.init_forms()
+        printed: list[list[Line]] = []
+        filled: list[list[str]] = []
+        has_images = False
         for number in range(len(document)):
             with closing(document[number]) as page, closing(page.get_textpage()) as text:
-                # A word that is divided at the end of a line has U+FFFE for its hyphen.
-                lines = text.get_text_bounded().replace("\r\n", "\n").replace("\ufffe\n", "")
-                pages.append(Page(lines.replace("\ufffe", ""), number + 1))
+                printed.append(lines(text))
+                filled.append(notes(document, page, printed[-1]))
+                if not printed[-1]:
+                    images = page.get_objects([pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=2)
+                    has_images = has_images or next(images, None) is not None
         metadata = document.get_metadata_dict()
-    return Document(tuple(pages), metadata["Title"], metadata["Author"], lines=False)
+    if has_images and not any(printed) and not any(filled):
+        raise UnreadableFile("there is no text in it: a scan?")
+    texts = page_texts(printed)
+    return Document(
+        tuple(
+            Page("\n".join(filter(None, (text, *added))), number)
+            for number, (text, added) in enumerate(zip(texts, filled, strict=True), 1)
+        ),
+        metadata["Title"],
+        metadata["Author"],
+        _day(metadata["ModDate"]) or _day(metadata["CreationDate"]),
+        metadata["Keywords"],
+        lines=False,
+    )
+
+
+def _day(text: str) -> str:
+    """The day of a PDF's date as ``YYYY-MM-DD``; empty if it is none that can be true."""
+    match = _DAY.match(text)
+    if not match:
+        return ""
+    try:
+        day = date(*map(int, match.groups()))
+    except ValueError:
+        return ""
+    latest = date.today() + timedelta(days=1)
+    return day.isoformat() if day.year >= _FIRST_YEAR and day <= latest else ""

@@ -1,0 +1,101 @@
+"""What is at the edges of a PDF's pages, and no part of the text that goes over them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import regex
+
+from .pdf_layout import Line, height, line_text
+
+_EDGE = 8  # lines at the top and the bottom of a page that others may repeat
+_ENOUGH = 3  # pages with the same line, or both of two
+# "7", "- 7 -", "Page 7", "7/12", "Seite 7 von 12", but not "Lesson 7"
+_COUNTER = regex.compile(
+    r"\W*(?:(?:p|page|s|seite|página|pagina|str|strona|стр|страница|σελίδα|sayfa|trang|sida|side)"
+    r"\.? )?(\d{1,4})\W*|(?:\p{L}+\.? )?(\d{1,4})(?: \p{L}+ | ?[/|] ?)\d{1,4}",
+    regex.IGNORECASE,
+)
+_ROMAN = regex.compile(r"\W*[ivxlc]{1,6}\W*", regex.IGNORECASE)
+
+
+@dataclass
+class PageLines:
+    """The lines of a page: its running text, and what comes before and after that."""
+
+    body: list[Line]
+    head: list[Line] = field(default_factory=list)
+    foot: list[Line] = field(default_factory=list)
+
+
+def without_repeated(pages: Sequence[list[Line]]) -> list[PageLines]:
+    """``pages`` with what is at their edges set apart.
+
+    Lines that several pages repeat there are left out of all but the first, and page numbers of
+    all. Small print (footnotes, captions) counts as head or foot.
+    """
+    counts = Counter[object]()
+    for number, lines in enumerate(pages):
+        by_height = _from_top(lines)
+        edges = by_height[:_EDGE] + by_height[-_EDGE:]
+        counts.update({key for line in edges for key in _keys(line, number)})
+    enough = min(_ENOUGH, len(pages)) if len(pages) > 1 else 2
+    repeated = {key for key, count in counts.items() if count >= enough}
+    seen: set[object] = set()
+    parts = [_split(lines, number, repeated, seen) for number, lines in enumerate(pages)]
+    for part in parts:
+        _set_small_print_apart(part)
+    return parts
+
+
+def _split(lines: list[Line], number: int, repeated: set[object], seen: set[object]) -> PageLines:
+    """The page without the lines at its edges that are ``repeated`` and were ``seen`` before."""
+    by_height = _from_top(lines)
+    page, edges = PageLines([]), set[int]()
+    for edge, ordered in (
+        (page.head, by_height[:_EDGE]),
+        (page.foot, by_height[: -_EDGE - 1 : -1]),
+    ):
+        for line in ordered:
+            keys = _keys(line, number)
+            if not keys <= repeated:
+                break
+            edges.add(id(line))
+            if any(isinstance(key, str) for key in keys - seen):
+                edge.append(line)
+            seen |= keys
+    page.foot.reverse()
+    page.body = [line for line in lines if id(line) not in edges]
+    return page
+
+
+def _from_top(lines: list[Line]) -> list[Line]:
+    return sorted(lines, key=lambda line: -max(piece.top for piece in line))
+
+
+def _keys(line: Line, number: int) -> set[object]:
+    """By what the pieces of ``line`` are known on other pages: a text, or how pages count."""
+    return {_key(piece.text, number) for piece in line}
+
+
+def _key(text: str, number: int) -> object:
+    if counter := _COUNTER.fullmatch(text):
+        return int(counter[1] or counter[2]) - number
+    return 0.5 if _ROMAN.fullmatch(text) else text
+
+
+def _set_small_print_apart(page: PageLines) -> None:
+    """Footnotes and captions at the edges of a page are not between the parts of a sentence."""
+    heights = Counter[int]()
+    for line in page.body:
+        heights[round(height(line))] += len(line_text(line))
+    usual = heights.most_common(1)[0][0] if heights else 0
+    body = page.body
+
+    def is_small(line: Line) -> bool:
+        return height(line) < 0.93 * usual - 0.5
+
+    start = next((i for i, line in enumerate(body) if not is_small(line)), 0)
+    end = next((i for i in range(len(body), start, -1) if not is_small(body[i - 1])), len(body))
+    page.head, page.foot = page.head + body[:start], body[end:] + page.foot
+    page.body = body[start:end]

@@ -1,0 +1,172 @@
+"""The lines of a PDF page in the order in which they are read, column by column."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import median
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+import regex
+
+_GAP = 0.8  # between columns or cells at least, as a share of the height of a line
+_LEAST_ROWS = 3  # of columns that are drawn row by row
+_WORDS = regex.compile(r"\p{L}{2,}")
+# pdfium's sign for a hyphen and the line break after it, in its two ways of giving text.
+_DIVISIONS = "\x02\ufffe"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a line without a wide gap in it; a page's y grows upwards, in points."""
+
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+    def is_beside(self, other: "Piece") -> bool:
+        """Whether it is on one line with ``other`` and a gap to the right of it."""
+        height = other.top - other.bottom
+        middle = (self.top + self.bottom) / 2
+        return self.left - other.right > _GAP * height and other.bottom < middle < other.top
+
+
+Line = list[Piece]
+"""Its pieces, from left to right."""
+
+
+def line_text(line: Line) -> str:
+    """The text of ``line``, its pieces with spaces between them."""
+    return " ".join(piece.text for piece in line)
+
+
+def height(line: Line) -> float:
+    """The height of ``line`` in points."""
+    return max(piece.top - piece.bottom for piece in line)
+
+
+def lines(page: pypdfium2.PdfTextPage) -> list[Line]:
+    """The lines of ``page``; those of columns that are drawn row by row, column by column."""
+    return list(_in_reading_order(list(_drawn_lines(page))))
+
+
+def _drawn_lines(page: pypdfium2.PdfTextPage) -> Iterator[Line]:
+    """The lines in the order in which they are drawn."""
+    codes = [pdfium.FPDFText_GetUnicode(page, i) for i in range(page.count_chars())]
+    # One for each character: UTF-16, with pairs of surrogates, on Windows.
+    characters = "".join(map(chr, codes))
+    for line in regex.finditer(rf"[^\r\n{_DIVISIONS}]+[{_DIVISIONS}]?", characters):
+        words = [
+            _piece(page, characters, line.start() + word.start(), line.start() + word.end())
+            for word in regex.finditer(r"[^\s\0]+", line.group())
+        ]
+        pieces: Line = []
+        for word in words:
+            if pieces and not word.is_beside(pieces[-1]):
+                pieces[-1] = _joined(pieces[-1], word)
+            else:
+                pieces.append(word)
+        if pieces:
+            yield pieces
+
+
+def _piece(page: pypdfium2.PdfTextPage, characters: str, start: int, end: int) -> Piece:
+    first, last = pdfium.FS_RECTF(), pdfium.FS_RECTF()
+    pdfium.FPDFText_GetLooseCharBox(page, start, first)
+    visible = end - 2 if characters[end - 1] in _DIVISIONS and end - start > 1 else end - 1
+    pdfium.FPDFText_GetLooseCharBox(page, visible, last)
+    text = characters[start:end].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    for sign in _DIVISIONS:
+        text = text.replace(sign, "-")
+    return Piece(text, first.left, last.right, first.bottom, first.top)
+
+
+def _joined(one: Piece, other: Piece) -> Piece:
+    return Piece(
+        f"{one.text} {other.text}",
+        min(one.left, other.left),
+        max(one.right, other.right),
+        min(one.bottom, other.bottom),
+        max(one.top, other.top),
+    )
+
+
+def _in_reading_order(rows: Sequence[Line]) -> Iterator[Line]:
+    pieces = [(number, piece) for number, row in enumerate(rows) for piece in row]
+    yield from _ordered(pieces)
+
+
+_Placed = tuple[int, Piece]  # a piece and the number of its row
+
+
+def _ordered(pieces: Sequence[_Placed]) -> Iterator[Line]:
+    """The rows of ``pieces`` after each other, and columns of running text column by column."""
+    start = done = 0
+    while start < len(pieces) - 1:
+        row, longest = pieces[start][0], start + 1
+        while start < len(pieces) - 1 and pieces[start][0] == row:
+            left, right = _columns(pieces, start)
+            end = start + len(left) + len(right)
+            longest = max(longest, end)
+            if _is_running_text(left) and _is_running_text(right):
+                yield from _rows(pieces[done:start])
+                yield from _ordered(left)
+                yield from _ordered(right)
+                start = done = longest = end
+                break
+            start += 1
+        start = max(start, longest)
+    yield from _rows(pieces[done:])
+
+
+def _rows(pieces: Sequence[_Placed]) -> Iterator[Line]:
+    for _, row in groupby(pieces, key=lambda placed: placed[0]):
+        yield [piece for _, piece in row]
+
+
+def _columns(pieces: Sequence[_Placed], start: int) -> tuple[list[_Placed], list[_Placed]]:
+    """The pieces from ``start`` on that are to the left and to the right of the gap after it.
+
+    Both are empty where there is no such gap.
+    """
+    first, second = pieces[start][1], pieces[start + 1][1]
+    if not second.is_beside(first):
+        return [], []
+    border, edge = first.right, second.left
+    left, right = [pieces[start]], [pieces[start + 1]]
+    least = _GAP * (first.top - first.bottom)
+    last_right = 0
+    for place in range(start + 2, len(pieces)):
+        piece = pieces[place][1]
+        if piece.right < edge - least / 2 and max(border, piece.right) < edge - least / 2:
+            border = max(border, piece.right)
+            left.append(pieces[place])
+        elif piece.left > border + least / 2:
+            edge = min(edge, piece.left)
+            right.append(pieces[place])
+            last_right = len(left)
+        else:
+            break
+    return _without_what_follows(left, last_right), right
+
+
+def _without_what_follows(left: list[_Placed], rows: int) -> list[_Placed]:
+    """``left`` up to a gap below the ``rows`` that have others beside them."""
+    for place in range(max(rows, 1), len(left)):
+        above, below = left[place - 1][1], left[place][1]
+        if above.bottom - below.top > 0.7 * (above.top - above.bottom):
+            return left[:place]
+    return left
+
+
+def _is_running_text(column: Sequence[_Placed]) -> bool:
+    """Whether ``column`` is not one of a table: sentences go from line to line."""
+    if len(column) < _LEAST_ROWS:
+        return False
+    texts = [piece.text for _, piece in column]
+    # Scripts without spaces have few words and no capitals.
+    long = median(max(len(_WORDS.findall(text)), len(text) / 10) for text in texts) >= 2.5
+    continued = sum(not (text[0].isupper() or text[0].isnumeric()) for text in texts)
+    return long and continued >= 0.4 * len(texts)

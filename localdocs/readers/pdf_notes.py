@@ -1,0 +1,96 @@
+"""What was written into a PDF: filled fields of its form, and notes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from .pdf_layout import Line, Piece
+
+_TEXTS = {pdfium.FPDF_FORMFIELD_TEXTFIELD}
+_CHOICES = {pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX}
+_BUTTONS = {pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON}
+_PASSWORD = 1 << 13  # of a field's flags
+_NOTES = {pdfium.FPDF_ANNOT_TEXT, pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_HIGHLIGHT}
+
+
+def notes(
+    document: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, lines: Sequence[Line]
+) -> list[str]:
+    """A line for each field that is filled in, with its name and value, and for each note.
+
+    A value is also put behind its label in ``lines``, those of ``page``. ``document`` must have
+    been opened with its form.
+    """
+    found = []
+    for number in range(pdfium.FPDFPage_GetAnnotCount(page)):
+        annotation = pdfium.FPDFPage_GetAnnot(page, number)
+        try:
+            found.append(_note(document.formenv, annotation, lines))
+        finally:
+            pdfium.FPDFPage_CloseAnnot(annotation)
+    return list(filter(None, found))
+
+
+def _note(form: Any, annotation: Any, lines: Sequence[Line]) -> str:
+    if pdfium.FPDFAnnot_GetFlags(annotation) & pdfium.FPDF_ANNOT_FLAG_HIDDEN:
+        return ""
+    kind = pdfium.FPDFAnnot_GetSubtype(annotation)
+    if kind in _NOTES:
+        return _string(pdfium.FPDFAnnot_GetStringValue, annotation, b"Contents")
+    if kind != pdfium.FPDF_ANNOT_WIDGET or not form:
+        return ""
+    value = _value(form, annotation)
+    if not value:
+        return ""
+    if pdfium.FPDFAnnot_GetFormFieldType(form, annotation) not in _BUTTONS:
+        _put_behind_label(" ".join(value.split()), annotation, lines)
+    return f"{_name(form, annotation)}: {value}"
+
+
+def _put_behind_label(value: str, field: Any, lines: Sequence[Line]) -> None:
+    box = pdfium.FS_RECTF()
+    pdfium.FPDFAnnot_GetRect(field, box)
+    labels = [
+        (box.left - piece.right, number, place)
+        for number, line in enumerate(lines)
+        for place, piece in enumerate(line)
+        if box.bottom < (piece.bottom + piece.top) / 2 < box.top and piece.left < box.left
+    ]
+    if labels:
+        _, number, place = min(labels)
+        piece = Piece(value, box.left, box.right, box.bottom, box.top)
+        lines[number].insert(place + 1, piece)
+
+
+def _name(form: Any, field: Any) -> str:
+    """What is shown for the field, or what the program that fills it in calls it."""
+    shown = _string(pdfium.FPDFAnnot_GetFormFieldAlternateName, form, field)
+    return shown or _string(pdfium.FPDFAnnot_GetFormFieldName, form, field)
+
+
+def _value(form: Any, field: Any) -> str:
+    kind = pdfium.FPDFAnnot_GetFormFieldType(form, field)
+    if kind in _BUTTONS:
+        if not pdfium.FPDFAnnot_IsChecked(form, field):
+            return ""
+        return _string(pdfium.FPDFAnnot_GetFormFieldExportValue, form, field)
+    if kind in _CHOICES:
+        chosen = [
+            _string(pdfium.FPDFAnnot_GetOptionLabel, form, field, number)
+            for number in range(pdfium.FPDFAnnot_GetOptionCount(form, field))
+            if pdfium.FPDFAnnot_IsOptionSelected(form, field, number)
+        ]
+        return ", ".join(chosen) or _string(pdfium.FPDFAnnot_GetFormFieldValue, form, field)
+    if kind in _TEXTS and not pdfium.FPDFAnnot_GetFormFieldFlags(form, field) & _PASSWORD:
+        return _string(pdfium.FPDFAnnot_GetFormFieldValue, form, field)
+    return ""
+
+
+def _string(function: Callable[..., int], *args: Any) -> str:
+    """What a function of pdfium writes, which tells how many bytes it needs."""
+    size = function(*args, None, 0)
+    buffer = (pdfium.FPDF_WCHAR * (size // 2))()
+    function(*args, buffer, size)
+    return bytes(buffer).decode("utf-16-le", "replace").rstrip("\0").replace("\r", "\n").strip()
