@@ -5,6 +5,7 @@ Nothing here changes the number of lines, because references name lines.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date, timedelta
 
 import regex
 
@@ -34,11 +35,15 @@ _CONJUNCTIONS = frozenset(
 # What makes compounds with a hyphen, and is hardly ever divided from the rest of a word.
 _COMPOUNDING = frozenset(["well", "self", "half", "ill", "much"])
 
+_DAY = regex.compile(r"\s*(?:D:)?(\d{4})-?(\d\d)-?(\d\d)")
+_FIRST_YEAR = 1980  # that a computer writes by itself
+
+_LONGEST_NAME = 500  # characters of a title and the like, which go into each of its snippets
 _LEAST_FULL = 40  # characters of a line
 
 
 def cleaned(document: Document, prose: bool) -> Document:
-    """``document`` without characters that are never seen.
+    """``document`` without characters that are never seen, its title and the like not too long.
 
     In ``prose``, words that are divided at the end of a line are made whole too.
     """
@@ -47,8 +52,27 @@ def cleaned(document: Document, prose: bool) -> Document:
         words = vocabulary(texts)
         texts = [whole_words(text, words) for text in texts]
     pages = [replace(page, text=text) for page, text in zip(document.pages, texts, strict=True)]
-    title, author, tags = map(_seen, (document.title, document.author, document.tags))
+    title, author, tags = (
+        " ".join(_seen(text).split())[:_LONGEST_NAME]
+        for text in (document.title, document.author, document.tags)
+    )
     return replace(document, pages=tuple(pages), title=title, author=author, tags=tags)
+
+
+def day(text: str) -> str:
+    """The day with which ``text`` begins, ``2024-09-05`` or ``20240905``, as ``YYYY-MM-DD``.
+
+    Empty if there is none, or none that can be a document's.
+    """
+    match = _DAY.match(text)
+    if not match:
+        return ""
+    try:
+        found = date(*map(int, match.groups()))
+    except ValueError:
+        return ""
+    is_sane = found.year >= _FIRST_YEAR and found <= date.today() + timedelta(days=1)
+    return found.isoformat() if is_sane else ""
 
 
 def vocabulary(texts: Iterable[str]) -> set[str]:

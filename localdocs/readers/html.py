@@ -1,29 +1,70 @@
 """HTML, as a reader sees it."""
 
-import warnings
+import codecs
+import re
 from pathlib import Path
 
-from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
-from markdownify import MarkdownConverter
+from lxml import etree
 
 from ..snippets import Document, Page
+from .cleaning import day
+from .encodings import decoded
+from .html_text import MarkdownTarget
+
+_DECLARED = re.compile(
+    rb"""<(?:\?xml[^>]*encoding|meta[^>]*charset)\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE
+)
+_DECLARED_WITHIN = 4096  # bytes
+
+_VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
+_EMPTY = re.compile(rf"<(?!(?:{_VOID})\b)([a-z][\w:-]*)([^<>]*)/>", re.IGNORECASE)
+
+# What a page says of itself: the names of its meta elements, the best one first.
+_AUTHORS = ("author", "article:author", "dc.creator", "dcterms.creator")
+_DATES = (
+    *("date", "article:published_time", "dc.date", "dcterms.date", "dcterms.created"),
+    *("article:modified_time", "dcterms.modified", "last-modified"),
+)
+_TAGS = ("keywords", "news_keywords", "article:tag", "dc.subject")
 
 
 def html(path: Path) -> Document:
-    """Its text as Markdown, its title and author."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML is read as HTML too
-        soup = BeautifulSoup(path.read_bytes(), "lxml")
-    title = soup.title.get_text(" ", strip=True) if soup.title else ""
-    meta = soup.find("meta", attrs={"name": "author"})
-    author = str(meta.get("content", "")) if meta else ""
-    for element in soup(["head", "script", "style", "template"]):
-        element.decompose()
-    converter = MarkdownConverter(heading_style="atx", strip=["a", "img"], escape_misc=False)
+    """Its text as Markdown, and what it says of itself. Raises `UnreadableFile` for no text."""
+    return html_document(path.read_bytes())
+
+
+def html_document(data: bytes) -> Document:
+    """The HTML or XHTML in ``data``. Raises `UnreadableFile` when it is no text."""
+    text = _decoded(data).replace("\0", "")
+    if "http://www.w3.org/1999/xhtml" in text[:_DECLARED_WITHIN] or text.startswith("<?xml"):
+        # In XHTML, <title/> is empty; in HTML, everything that follows is the title.
+        text = _EMPTY.sub(r"<\1\2></\1>", text)
+    # Events, because a tree of lxml ends where elements are nested more than 2,048 deep.
+    target = MarkdownTarget()
+    parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
+    parser.feed(text.encode(errors="replace"))
+    parser.close()
+    said = target.meta
     return Document(
-        (Page(converter.convert_soup(soup)),),
-        title,
-        author,
+        (Page(target.markdown()),),
+        target.title(),
+        next((said[name][0] for name in _AUTHORS if name in said), ""),
+        next(filter(None, (day(said[name][0]) for name in _DATES if name in said)), ""),
+        ", ".join(tag for name in _TAGS for tag in said.get(name, ())),
         markdown=True,
         lines=False,
     )
+
+
+def _decoded(data: bytes) -> str:
+    """The text of ``data``, in the encoding that it declares if that is true."""
+    declared = _DECLARED.search(data[:_DECLARED_WITHIN])
+    if declared and not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        name = declared[1].decode().lower()
+        # As browsers do: old pages that say Latin-1 have quotation marks of Windows.
+        name = {"iso-8859-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252"}.get(name, name)
+        try:
+            return data.removeprefix(codecs.BOM_UTF8).decode(name)
+        except (LookupError, UnicodeError):
+            pass  # the declaration is wrong
+    return decoded(data)

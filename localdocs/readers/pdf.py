@@ -1,21 +1,17 @@
 """PDF."""
 
 from contextlib import closing
-from datetime import date, timedelta
 from pathlib import Path
 
 import pypdfium2
 import pypdfium2.raw as pdfium
-import regex
 
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
+from .cleaning import day
 from .pdf_layout import Line, lines
 from .pdf_notes import notes
 from .pdf_pages import page_texts
-
-_DAY = regex.compile(r"(?:D:)?(\d{4})(\d\d)(\d\d)")
-_FIRST_YEAR = 1993  # of PDF
 
 
 def pdf(path: Path) -> Document:
@@ -52,20 +48,7 @@ def pdf(path: Path) -> Document:
         ),
         metadata["Title"],
         metadata["Author"],
-        _day(metadata["ModDate"]) or _day(metadata["CreationDate"]),
+        day(metadata["ModDate"]) or day(metadata["CreationDate"]),
         metadata["Keywords"],
         lines=False,
     )
-
-
-def _day(text: str) -> str:
-    """The day of a PDF's date as ``YYYY-MM-DD``; empty if it is none that can be true."""
-    match = _DAY.match(text)
-    if not match:
-        return ""
-    try:
-        day = date(*map(int, match.groups()))
-    except ValueError:
-        return ""
-    latest = date.today() + timedelta(days=1)
-    return day.isoformat() if day.year >= _FIRST_YEAR and day <= latest else ""

@@ -27,11 +27,10 @@ def page_texts(pages: Sequence[list[Line]]) -> list[str]:
     Words are whole, and a sentence is on the page where it begins.
     """
     parts = without_repeated(pages)
-    words = vocabulary(["\n".join(map(line_text, part.body)) for part in parts])
-    heads, bodies, feet = (
-        _Flow(lines, words)
-        for lines in zip(*((part.head, part.body, part.foot) for part in parts), strict=True)
-    )
+    words = vocabulary(["\n".join(line_text(line) for part in parts for line in part.body)])
+    heads = _Flow([part.head for part in parts], words)
+    bodies = _Flow([part.body for part in parts], words)
+    feet = _Flow([part.foot for part in parts], words)
     bodies.move_rests()
     return [
         "\n".join(
