@@ -142,7 +142,7 @@ def test_a_mail_in_html_only_is_read_as_it_is_shown(tmp_path: Path) -> None:
         charset="iso-8859-1",
     )
     (tmp_path / "a.eml").write_bytes(bytes(mail))
-    assert "Für **Köln**" in text(tmp_path / "a.eml")
+    assert "Für Köln" in text(tmp_path / "a.eml")
     assert "gone" not in text(tmp_path / "a.eml")
 
 

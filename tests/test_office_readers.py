@@ -324,6 +324,16 @@ def test_rows_of_a_table_have_the_names_of_its_header(tmp_path: Path) -> None:
     ]
 
 
+def test_a_header_without_rows_is_text(tmp_path: Path) -> None:
+    document = docx.Document()
+    alone = row(paragraph(run("Who")), paragraph(run("Where"))).replace(
+        "<w:tr>", "<w:tr><w:trPr><w:tblHeader/></w:trPr>"
+    )
+    add(document, table(alone))
+    document.save(str(tmp_path / "a.docx"))
+    assert text(tmp_path / "a.docx") == "Who; Where"
+
+
 def test_a_cell_over_columns_keeps_the_next_ones_in_theirs(tmp_path: Path) -> None:
     document = docx.Document()
     grid = document.add_table(rows=3, cols=3)
@@ -487,7 +497,12 @@ def test_what_is_on_every_slide_is_read_once(tmp_path: Path) -> None:
     for title in ("One", "Two"):
         slide = show.slides.add_slide(show.slide_layouts[5])
         slide.shapes.title.text = title
-        for kind, content in (("ftr", "Confidential"), ("sldNum", "Slide no."), ("dt", "Today")):
+        for kind, content in (
+            ("ftr", "Confidential"),
+            ("sldNum", "gone"),
+            ("dt", "gone"),
+            ("hdr", "gone"),
+        ):
             box = slide.shapes.add_textbox(0, 0, 1, 1)
             box.text_frame.text = content
             properties = box._element.nvSpPr.nvPr
@@ -611,6 +626,7 @@ SHOWN_IN_ODT = {
         "</office:annotation>b</text:p>",
         "ab",
     ),
+    "scripts": ("<text:p>a<text:script>gone</text:script></text:p>", "a"),
     "insertions": ("<text:p>a<text:change-start/>b<text:change-end/></text:p>", "ab"),
     "hidden text": ('<text:p>a<text:span text:style-name="T9">gone</text:span>b</text:p>', "ab"),
     "hidden sections": (

@@ -1,7 +1,6 @@
 """Documents that are ZIP archives of XML files."""
 
 import posixpath
-import re
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +9,10 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from ..errors import UnreadableFile
+from .cleaning import day
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -101,12 +100,6 @@ def first(element: Element, names: list[str]) -> str:
     """The text of the first of the children with these names that has any."""
     texts = (element.findtext(f"{{*}}{name}", "").strip() for name in names)
     return next(filter(None, texts), "")
-
-
-def day(timestamp: str) -> str:
-    """The day of an ISO 8601 timestamp, or nothing when it has none."""
-    found = _DAY.match(timestamp)
-    return found[0] if found else ""
 
 
 def local_name(tag: str) -> str:

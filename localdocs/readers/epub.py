@@ -5,9 +5,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from ..errors import UnreadableFile
-from ..snippets import Document, Page
-from .archives import Archive, attribute, day, first
-from .mail import shown_html
+from ..snippets import Document
+from .archives import Archive, attribute, first
+from .cleaning import day
+from .html import html_document
 
 _ENCRYPTION = "META-INF/encryption.xml"
 
@@ -30,7 +31,12 @@ def epub(path: Path) -> Document:
     # The file lists also fonts, which are only disguised.
     if not _encrypted(archive).isdisjoint(chapters):
         raise UnreadableFile("it is encrypted")
-    pages = [Page(shown_html(archive.zip.read(name))) for name in chapters if archive.has(name)]
+    pages = [
+        page
+        for name in chapters
+        if archive.has(name)
+        for page in html_document(archive.zip.read(name)).pages
+    ]
     metadata = book.find("{*}metadata")
     if metadata is None:
         return Document(tuple(pages), markdown=True, lines=False)

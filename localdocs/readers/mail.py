@@ -9,12 +9,12 @@ from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
+from .cleaning import day
 from .encodings import decoded
-from .html import html
+from .html import html_document
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 
@@ -54,14 +54,6 @@ def mbox(path: Path) -> Document:
     return Document(pages, lines=False)
 
 
-def shown_html(content: bytes) -> str:
-    """The text of an HTML file as Markdown."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "a.html")
-        path.write_bytes(content)
-        return "\n\n".join(page.text for page in html(path).pages)
-
-
 def _texts(message: MIMEPart) -> Iterator[str]:
     yield "\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(message, name)))
     body = message.get_body(("plain", "html"))
@@ -93,8 +85,8 @@ def _text(part: MIMEPart) -> str:
     except (LookupError, UnicodeDecodeError):  # a charset unknown or not named
         text = decoded(content)
     if part.get_content_subtype() == "html":
-        # What it says about its charset holds no more; the byte order mark is believed before it.
-        return shown_html(text.encode("utf-8-sig")).strip()
+        # Whatever charset it declares, this is in none where the declaration could be found.
+        return html_document(text.encode("utf-16")).pages[0].text.strip()
     return text.replace("\r\n", "\n").strip()
 
 
@@ -104,6 +96,6 @@ def _header(message: MIMEPart, name: str) -> str:
 
 def _day(message: MIMEPart) -> str:
     try:
-        return parsedate_to_datetime(_header(message, "Date")).date().isoformat()
+        return day(parsedate_to_datetime(_header(message, "Date")).isoformat())
     except ValueError:
         return ""

@@ -7,7 +7,8 @@ from xml.etree.ElementTree import Element
 
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
-from .archives import Archive, Properties, attribute, day, first, local_name
+from .archives import Archive, Properties, attribute, first, local_name
+from .cleaning import day
 from .walking import Block, Walk, joined
 
 _SVG = ":svg-compatible:"
@@ -69,15 +70,7 @@ class _OpenDocumentWalk(Walk):
     table, row = "table", "table-row"
     cells = frozenset({"table-cell", "covered-table-cell"})
     left_out = frozenset(
-        {
-            "annotation",
-            "binary-data",
-            "event-listeners",
-            "note-citation",
-            "ruby-text",
-            "script",
-            "tracked-changes",
-        }
+        {"annotation", "binary-data", "note-citation", "ruby-text", "script", "tracked-changes"}
     )
     _characters = {"tab": "\t", "line-break": "\n"}
 

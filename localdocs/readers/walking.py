@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from itertools import filterfalse
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -10,6 +11,7 @@ from .tables import named_row, named_rows
 
 # A table with so many characters in one cell is there for the layout.
 _LONGEST_CELL = 500
+_LONGEST_NAME = 60
 # What Markdown would take for a heading, or for code or HTML that goes on over empty lines.
 _MARKUP = re.compile(
     r"^ {0,3}(?=#{1,6}(\s|$)|```|~~~|=+ *$|-+ *$|<(script|pre|style|textarea)\b|<[!?])",
@@ -36,7 +38,7 @@ class Walk:
 
     def blocks(self, element: Element) -> Iterator[Block]:
         """The paragraphs and tables in ``element``, those inside of a paragraph after it."""
-        for child in self._children(element):
+        for child in filterfalse(self.is_left_out, _children(element)):
             yield from self.block(child)
 
     def block(self, element: Element) -> Iterator[Block]:
@@ -81,18 +83,11 @@ class Walk:
 
     def nearest(self, element: Element, names: Collection[str]) -> Iterator[Element]:
         """The outermost elements in ``element`` that have one of the ``names``."""
-        for child in self._children(element):
+        for child in filterfalse(self.is_left_out, _children(element)):
             if local_name(child.tag) in names:
                 yield child
             else:
                 yield from self.nearest(child, names)
-
-    def _children(self, element: Element) -> Iterator[Element]:
-        # The alternatives have the same text, once for each version of Office.
-        alternatives = local_name(element.tag) == "AlternateContent"
-        for child in element[:1] if alternatives else element:
-            if not self.is_left_out(child):
-                yield child
 
     def _paragraph(self, element: Element) -> Iterator[Block]:
         inside: list[Element] = []
@@ -104,7 +99,7 @@ class Walk:
             yield from self.block(each)
 
     def _inline(self, element: Element, inside: list[Element]) -> Iterator[str]:
-        for child in element[:1] if local_name(element.tag) == "AlternateContent" else element:
+        for child in _children(element):
             name = local_name(child.tag)
             if not self.is_left_out(child):
                 if name in self.paragraphs or name == self.table or name in self.references:
@@ -129,9 +124,9 @@ class Walk:
             yield from (block for row in rows for cell, _ in row for block in cell)
         else:
             # A header of several rows names nothing in one place.
-            is_named = self.header_rows(element) == 1 and all(texts[0])
-            lines = (named_row(texts[0], row) for row in texts[1:]) if is_named else None
-            yield Block("\n".join(filter(None, lines or named_rows(texts))))
+            has_header = self.header_rows(element) == 1 and _are_names(texts[0]) and texts[1:]
+            named = (named_row(texts[0], row) for row in texts[1:])
+            yield Block("\n".join(filter(None, named if has_header else named_rows(texts))))
 
     def _cell(self, cell: Element) -> tuple[list[Block], int]:
         is_own, width = self.columns(cell)
@@ -148,5 +143,14 @@ def plain(text: str) -> str:
     return _MARKUP.sub(r"\\", text)
 
 
+def _children(element: Element) -> Iterable[Element]:
+    # The alternatives have the same text, once for each version of Office.
+    return element[:1] if local_name(element.tag) == "AlternateContent" else element
+
+
+def _are_names(header: list[str]) -> bool:
+    return all(0 < len(name) <= _LONGEST_NAME for name in header)
+
+
 def _flat(blocks: list[Block]) -> str:
-    return " ".join(text for text, _ in blocks)
+    return " ".join(word for text, _ in blocks for word in text.split())
