@@ -379,6 +379,36 @@ def test_a_docx_in_the_strict_variant_is_read(tmp_path: Path) -> None:
     assert read(tmp_path / "a.docx").title == "Title"
 
 
+@pytest.mark.parametrize("renamed", [str.upper, lambda name: name.replace("/", "\\")])
+@pytest.mark.parametrize("suffix", [".docx", ".pptx"])
+def test_parts_are_found_under_names_that_differ_in_case_or_slashes(
+    tmp_path: Path, suffix: str, renamed: Callable[[str], str]
+) -> None:
+    if suffix == ".docx":
+        document = docx.Document()
+        document.add_heading("Prices")
+        document.save(str(tmp_path / "good"))
+    else:
+        presentation(tmp_path / "good")
+    with (
+        zipfile.ZipFile(tmp_path / "good") as old,
+        zipfile.ZipFile(tmp_path / f"a{suffix}", "w") as new,
+    ):
+        for name in old.namelist():
+            new.writestr(renamed(name), old.read(name))
+    (tmp_path / "good").rename(tmp_path / f"good{suffix}")
+    assert read(tmp_path / f"a{suffix}") == read(tmp_path / f"good{suffix}")
+
+
+def test_styles_that_are_based_on_each_other_end(tmp_path: Path) -> None:
+    document = docx.Document()
+    one, other = (document.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH) for name in "ab")
+    one.base_style, other.base_style = other, one
+    document.add_paragraph("shown", style=one)
+    document.save(str(tmp_path / "a.docx"))
+    assert text(tmp_path / "a.docx") == "shown"
+
+
 @pytest.mark.parametrize("name", ["a.docx", "a.pptx", "a.xlsx"])
 def test_office_files_say_who_wrote_them_about_what_and_when(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
@@ -534,6 +564,9 @@ def workbook(path: Path) -> None:
         sheet.write_formula("F5", "=1/0", None, "#DIV/0!")
         sheet.set_row(4, None, None, {"hidden": True})
         book.add_worksheet("Empty")
+        series = book.add_chart({"type": "bar"})
+        series.add_series({"values": "=Prices!$B$2:$B$5"})
+        book.add_chartsheet("Chart").set_chart(series)
         hidden = book.add_worksheet("Old ones")
         hidden.hide()
         hidden.merge_range("C3:D3", "# of items")
@@ -549,7 +582,7 @@ def test_a_spreadsheet_has_a_page_for_each_sheet_and_names_in_each_row(tmp_path:
             "Name: Tea; Count: 5; Since: 2024-03-09; At: 08:30:00; Paid: TRUE; Total: 10\n"
             "Name: Rum; Count: 2.25; Since: 2024-03-09 14:05; At: 30:00:00",
         ),
-        (3, "# Old ones\n\n\\# of items"),
+        (4, "# Old ones\n\n\\# of items"),
     ]
     assert [s.headings for s in snippets(found, 512)] == ["Prices", "Old ones"]
 
@@ -558,6 +591,21 @@ def test_a_spreadsheet_is_known_by_its_content(tmp_path: Path) -> None:
     workbook(tmp_path / "a.xlsx")
     (tmp_path / "a.xlsx").rename(tmp_path / "a.xls")
     assert "Name: Tea" in text(tmp_path / "a.xls")
+
+
+def test_a_fault_of_the_library_is_a_problem_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PanicException(BaseException):  # what Rust's libraries raise
+        pass
+
+    def panic(file: object) -> None:
+        raise PanicException
+
+    workbook(tmp_path / "a.xlsx")
+    monkeypatch.setattr("localdocs.readers.spreadsheets._pages", panic)
+    with pytest.raises(UnreadableFile, match="damaged"):
+        read(tmp_path / "a.xlsx")
 
 
 def test_an_ods_is_read_like_an_xlsx(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ READERS: dict[str, Callable[[Path], Document]] = {
     ".docm": docx,
     ".xlsx": spreadsheet,
     ".xlsm": spreadsheet,
+    ".xlsb": spreadsheet,
     ".xls": spreadsheet,
     ".pptx": pptx,
     ".pptm": pptx,

@@ -38,31 +38,35 @@ class Archive:
 
     def xml(self, name: str) -> Element:
         """The root of the XML file ``name``. Raises `UnreadableFile` when it is not there."""
-        try:
-            content = self.zip.read(name)
-        except KeyError as error:
-            raise UnreadableFile(self.wrong) from error
-        return ElementTree.fromstring(content)
+        return ElementTree.fromstring(self.read(name))
+
+    def read(self, name: str) -> bytes:
+        """The file ``name``. Raises `UnreadableFile` when it is not there."""
+        if not self.has(name):
+            raise UnreadableFile(self.wrong)
+        return self.zip.read(self._names[_key(name)])
 
     def has(self, name: str) -> bool:
         """Whether there is a file of this name."""
-        return name in self._names
+        return _key(name) in self._names
 
     @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(self.zip.namelist())
+    def _names(self) -> dict[str, str]:
+        return {_key(name): name for name in self.zip.namelist()}
 
 
 class Package(Archive):
-    """A file of Microsoft Office: parts that are related to each other (ECMA-376, part 2)."""
+    """A file of Microsoft Office: parts that are related to each other (ECMA-376, part 2).
 
-    def __init__(self, path: Path, root: str) -> None:
+    ``root`` is the element that the main part must have.
+    """
+
+    def __init__(self, path: Path, root: str = "") -> None:
         super().__init__(path)
-        names = self.related("", "officeDocument")
-        if not names or local_name(self.xml(names[0]).tag) != root:
-            raise UnreadableFile(self.wrong)
         # The part that the others belong to.
-        self.main = names[0]
+        self.main = next(iter(self.related("", "officeDocument")), "")
+        if root and local_name(self.xml(self.main).tag) != root:
+            raise UnreadableFile(self.wrong)
 
     def related(self, part: str, kind: str) -> list[str]:
         """The names of the parts that ``part`` ("" for the package) has for ``kind``."""
@@ -120,6 +124,11 @@ def is_encrypted(path: Path) -> bool:
     """Whether the file at ``path`` is one of Office's, locked with a password."""
     content = path.read_bytes()
     return content.startswith(_OLE) and _ENCRYPTED in content
+
+
+def _key(name: str) -> str:
+    """A name as it is compared; some programs write backslashes, or other letters than they say."""
+    return name.replace("\\", "/").lower()
 
 
 def _what_it_is(path: Path) -> str:

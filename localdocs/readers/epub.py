@@ -35,7 +35,7 @@ def epub(path: Path) -> Document:
         page
         for name in chapters
         if archive.has(name)
-        for page in html_document(archive.zip.read(name)).pages
+        for page in html_document(archive.read(name)).pages
     ]
     metadata = book.find("{*}metadata")
     if metadata is None:

@@ -132,7 +132,7 @@ def opened(path: Path) -> Archive:
     """The archive at ``path``. Raises `UnreadableFile` when it is encrypted."""
     archive = Archive(path)
     manifest = "META-INF/manifest.xml"
-    if archive.has(manifest) and b"encryption-data" in archive.zip.read(manifest):
+    if archive.has(manifest) and b"encryption-data" in archive.read(manifest):
         raise UnreadableFile("it is encrypted")
     return archive
 

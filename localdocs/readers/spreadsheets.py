@@ -4,8 +4,9 @@ import datetime
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum
 
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
@@ -34,20 +35,28 @@ def spreadsheet(path: Path) -> Document:
     about = _properties(path)
     with path.open("rb") as file:
         try:
-            workbook = CalamineWorkbook.from_filelike(file)
+            pages = tuple(_pages(file))
         except (CalamineError, OSError) as error:
             if isinstance(error, PasswordError) or is_encrypted(path):
                 raise UnreadableFile("it is encrypted") from error
             raise UnreadableFile(f"it is not a {path.suffix.lower()} file, or damaged") from error
-    with workbook:
-        pages = tuple(
-            Page(f"# {' '.join(name.split())}\n\n{rows}", number + 1)
-            for number, name in enumerate(workbook.sheet_names)
-            if (rows := "\n".join(_rows(workbook, number)))
-        )
+        except BaseException as error:
+            # A fault of the library; its class is not public, and no Exception.
+            if type(error).__name__ == "PanicException":
+                raise UnreadableFile("it is damaged") from error
+            raise
     return Document(
         pages, about.title, about.author, about.date, about.tags, markdown=True, lines=False
     )
+
+
+def _pages(file: BinaryIO) -> Iterator[Page]:
+    with CalamineWorkbook.from_filelike(file) as workbook:
+        for number, sheet in enumerate(workbook.sheets_metadata):
+            if sheet.typ != SheetTypeEnum.ChartSheet:
+                title = " ".join(sheet.name.split())
+                if rows := "\n".join(_rows(workbook, number)):
+                    yield Page(f"# {title}\n\n{rows}", number + 1)
 
 
 def _rows(workbook: CalamineWorkbook, number: int) -> Iterator[str]:
@@ -74,4 +83,4 @@ def _properties(path: Path) -> Properties:
     if not zipfile.is_zipfile(path):
         return Properties()  # an old .xls
     archive = opened(path)
-    return properties(archive) if archive.has("meta.xml") else Package(path, "workbook").properties
+    return properties(archive) if archive.has("meta.xml") else Package(path).properties
