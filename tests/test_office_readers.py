@@ -687,7 +687,8 @@ SHOWN_IN_ODT = {
         "</table:table-row></table:table-header-rows><table:table-row><table:table-cell>"
         "<text:h>Ann</text:h></table:table-cell><table:table-cell><table:table><table:table-row>"
         "<table:table-cell><text:p>tea</text:p></table:table-cell></table:table-row></table:table>"
-        "</table:table-cell></table:table-row><table:table-row><table:covered-table-cell/>"
+        "</table:table-cell></table:table-row><table:table-row><table:covered-table-cell>"
+        "<text:p>gone</text:p></table:covered-table-cell>"
         "<table:table-cell><text:p>rum</text:p></table:table-cell></table:table-row>"
         "</table:table>",
         "Who: Ann; What: tea\nWhat: rum",

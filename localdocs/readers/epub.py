@@ -28,7 +28,7 @@ def epub(path: Path) -> Document:
         for item in book.iterfind("{*}manifest/{*}item")
     }
     chapters = [files.get(each.get("idref"), "") for each in book.iterfind("{*}spine/{*}itemref")]
-    # The file lists also fonts, which are only disguised.
+    # Fonts may be among them, and are only disguised.
     if not _encrypted(archive).isdisjoint(chapters):
         raise UnreadableFile("it is encrypted")
     pages = [

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -22,17 +23,20 @@ def docx(path: Path) -> Document:
     Tracked insertions are text, deletions are not; comments and hidden text are not either.
     """
     package = Package(path, "document")
-    walk = _WordWalk(package, package.main)
+    styles = {
+        attribute(style, "styleId"): style
+        for name in package.related(package.main, "styles")
+        for style in package.xml(name).iterfind("{*}style")
+    }
+
+    def blocks(part: str) -> Iterator[Block]:
+        return _WordWalk(package, part, styles).blocks(package.xml(part))
+
     headers, footers = (
-        dict.fromkeys(
-            block
-            for name in package.related(package.main, kind)
-            for block in _WordWalk(package, name).blocks(package.xml(name))
-        )
+        dict.fromkeys(chain(*map(blocks, package.related(package.main, kind))))
         for kind in ("header", "footer")
     )
-    blocks = [*headers, *walk.blocks(package.xml(package.main)), *footers]
-    return _document(package, [Page(joined(blocks))])
+    return _document(package, [Page(joined([*headers, *blocks(package.main), *footers]))])
 
 
 def pptx(path: Path) -> Document:
@@ -85,13 +89,9 @@ class _OfficeWalk(Walk):
 class _WordWalk(_OfficeWalk):
     """A part of a Word document: its main text, a header, or a footer."""
 
-    def __init__(self, package: Package, part: str) -> None:
+    def __init__(self, package: Package, part: str, styles: dict[str, Element]) -> None:
         super().__init__(package, part)
-        self._styles = {
-            attribute(style, "styleId"): style
-            for name in package.related(package.main, "styles")
-            for style in package.xml(name).iterfind("{*}style")
-        }
+        self._styles = styles
         self._notes = {
             (reference, attribute(note, "id")): note
             for kind, reference in _NOTES.items()
