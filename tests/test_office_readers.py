@@ -221,7 +221,7 @@ def test_headings_of_a_docx_are_known_in_any_language(tmp_path: Path) -> None:
     level = '<w:pPr><w:outlineLvl w:val="{}"/></w:pPr>'
     add(document, paragraph(level.format(1), run("By its level")))
     add(document, paragraph(level.format(9), run("Plain by its level")))
-    add(document, paragraph(level.format(7), run("Deep<br/>one".replace("<br/>", " "))))
+    add(document, paragraph(level.format(7), run("Deep"), "<w:r><w:br/></w:r>", run("one")))
     document.save(str(tmp_path / "a.docx"))
     assert text(tmp_path / "a.docx").split("\n\n") == [
         "# The report",
@@ -356,6 +356,15 @@ def test_a_table_that_is_there_for_the_layout_keeps_its_headings(tmp_path: Path)
     cells[1].add_paragraph("Phone 5")
     document.save(str(tmp_path / "a.docx"))
     assert text(tmp_path / "a.docx").endswith("long\n\n# Contact\n\nPhone 5")
+
+
+def test_a_frame_of_one_column_keeps_its_paragraphs(tmp_path: Path) -> None:
+    document = docx.Document()
+    cell = document.add_table(rows=2, cols=1).rows[0].cells[0]
+    cell.paragraphs[0].text, cell.paragraphs[0].style = "Notice", "Heading 1"
+    cell.add_paragraph("No entry.")
+    document.save(str(tmp_path / "a.docx"))
+    assert text(tmp_path / "a.docx") == "# Notice\n\nNo entry."
 
 
 def test_a_docx_in_the_strict_variant_is_read(tmp_path: Path) -> None:
