@@ -409,6 +409,29 @@ def test_parts_are_found_under_names_that_differ_in_case_or_slashes(
     assert read(tmp_path / f"a{suffix}") == read(tmp_path / f"good{suffix}")
 
 
+def test_a_part_that_is_missing_costs_only_itself(tmp_path: Path) -> None:
+    document = docx.Document()
+    add_header(document, paragraph(run("gone")))
+    document.add_paragraph("shown")
+    saved = io.BytesIO()
+    document.save(saved)
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(tmp_path / "a.docx", "w") as new:
+        for name in old.namelist():
+            if "header" not in name:
+                new.writestr(name, old.read(name))
+    assert text(tmp_path / "a.docx") == "shown"
+
+
+def test_a_file_that_was_never_changed_is_of_the_day_it_was_made(tmp_path: Path) -> None:
+    document = docx.Document()
+    document.add_paragraph("x")
+    document.core_properties.created = datetime.datetime(2020, 1, 2)
+    core = document.core_properties._element
+    core.remove(core.find("{*}modified"))
+    document.save(str(tmp_path / "a.docx"))
+    assert read(tmp_path / "a.docx").date == "2020-01-02"
+
+
 def test_styles_that_are_based_on_each_other_end(tmp_path: Path) -> None:
     document = docx.Document()
     one, other = (document.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH) for name in "ab")
@@ -786,6 +809,8 @@ def test_the_text_of_an_rtf_is_read(tmp_path: Path) -> None:
         rb"\pard Gr\'fc\'dfe \u8364?5\par\trowd\cellx100\cellx200 a\cell b\cell\row}"
     )
     assert text(tmp_path / "a.rtf").split() == ["Grüße", "€5", "a|b|"]
+    (tmp_path / "a.rtf").write_text(r"{\rtf1 Grüße}", encoding="utf-8")  # by tools that err
+    assert text(tmp_path / "a.rtf") == "Grüße"
 
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)

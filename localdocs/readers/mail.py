@@ -9,6 +9,7 @@ from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import cast
 
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
@@ -76,9 +77,7 @@ def _attached(part: MIMEPart) -> Iterator[str]:
 
 
 def _text(part: MIMEPart) -> str:
-    content = part.get_payload(decode=True)
-    if not isinstance(content, bytes):
-        return ""  # a multipart that calls itself text
+    content = cast(bytes, part.get_payload(decode=True))  # of what has no parts of its own
     charset = part.get_content_charset("us-ascii")
     try:
         text = content.decode(charset, "strict" if charset == "us-ascii" else "replace")
