@@ -1,6 +1,5 @@
 """HTML, as a reader sees it."""
 
-import codecs
 import re
 from pathlib import Path
 
@@ -15,9 +14,6 @@ _DECLARED = re.compile(
     rb"""<(?:\?xml[^>]*encoding|meta[^>]*charset)\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE
 )
 _DECLARED_WITHIN = 4096  # bytes
-
-_VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
-_EMPTY = re.compile(rf"<(?!(?:{_VOID})\b)([a-z][\w:-]*)([^<>]*)/>", re.IGNORECASE)
 
 # What a page says of itself: the names of its meta elements, the best one first.
 _AUTHORS = ("author", "article:author", "dc.creator", "dcterms.creator")
@@ -36,9 +32,6 @@ def html(path: Path) -> Document:
 def html_document(data: bytes) -> Document:
     """The HTML or XHTML in ``data``. Raises `UnreadableFile` when it is no text."""
     text = _decoded(data).replace("\0", "")
-    if "http://www.w3.org/1999/xhtml" in text[:_DECLARED_WITHIN] or text.startswith("<?xml"):
-        # In XHTML, <title/> is empty; in HTML, everything that follows is the title.
-        text = _EMPTY.sub(r"<\1\2></\1>", text)
     # Events, because a tree of lxml ends where elements are nested more than 2,048 deep.
     target = MarkdownTarget()
     parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
@@ -57,14 +50,24 @@ def html_document(data: bytes) -> Document:
 
 
 def _decoded(data: bytes) -> str:
-    """The text of ``data``, in the encoding that it declares if that is true."""
+    """The text of ``data``, in the encoding that it declares unless it is in UTF-8."""
     declared = _DECLARED.search(data[:_DECLARED_WITHIN])
-    if declared and not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        name = declared[1].decode().lower()
-        # As browsers do: old pages that say Latin-1 have quotation marks of Windows.
-        name = {"iso-8859-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252"}.get(name, name)
+    name = declared[1].decode().lower() if declared else ""
+    # As browsers do: old pages that say Latin-1 have quotation marks of Windows.
+    name = {"iso-8859-1": "cp1252", "latin1": "cp1252"}.get(name, name)
+    # In UTF-16, the declaration would not have been found. ISO 2022 is UTF-8 for those who
+    # do not know it.
+    if name and not name.startswith("utf") and (name.startswith("iso-2022") or not _is_utf8(data)):
         try:
-            return data.removeprefix(codecs.BOM_UTF8).decode(name)
+            return data.decode(name)
         except (LookupError, UnicodeError):
             pass  # the declaration is wrong
     return decoded(data)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

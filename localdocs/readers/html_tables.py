@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 _LONGEST_CELL = 400  # characters; what is longer is no cell of a table, but a part of a layout
-_MOST_SPANNED = 50  # rows and columns, for a cell may say millions
+_MOST_SPANNED = 30  # rows and columns, for a cell may say millions
 
 
 @dataclass

@@ -13,7 +13,6 @@ _BLOCK = re.compile(
     "|figcaption|figure|footer|form|h[1-6]|header|hr|legend|li|main|menu|nav|ol|p|pre|section"
     "|summary|table|td|text|textarea|th|tr|ul"
 )
-_TIGHT = frozenset(("dd", "li"))
 _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
 # What no reader sees, or only one whose browser cannot show something else.
 _UNSEEN = re.compile(
@@ -21,6 +20,7 @@ _UNSEEN = re.compile(
 )
 _HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 _UNSEEN_INPUTS = frozenset(("hidden", "password", "file", "image", "color", "range"))
+_MOST_TABLES = 20  # in each other; deeper ones are read as text
 _SPACE = re.compile(r"[ \t\n\r\f]+")
 _SPACES = re.compile(r"  +")
 
@@ -157,23 +157,29 @@ class MarkdownTarget:
             sink.lists[-1].number += 1
             marker = f"{sink.lists[-1].number}. " if sink.lists[-1].ordered else "- "
             self._marker = "  " * min(len(sink.lists) - 1, 8) + marker
-        elif name == "table":
+        elif name == "table" and self._inside["table"] < _MOST_TABLES:
             self._tables.append(Table())
-        elif name == "tr" and self._tables:
+        elif name == "tr" and self._is_in_table():
             self._tables[-1].start_row()
-        elif name in ("td", "th") and self._tables:
+        elif name in ("td", "th") and self._is_in_table():
             self._sinks.append(_Sink(self._tables[-1].start_cell(name == "th", attributes)))
+
+    def _is_in_table(self) -> bool:
+        """Whether the innermost table that is open is one of those that are read as such."""
+        return 0 < self._inside["table"] <= _MOST_TABLES
 
     def _leave(self, name: str) -> None:
         """What the end of a block does besides ending its text."""
         sink = self._sinks[-1]
         if name in ("ul", "ol") and sink.lists:
             sink.lists.pop()
-        elif name in ("td", "th") and self._tables:
+        elif not self._is_in_table():
+            return
+        elif name in ("td", "th"):
             self._sinks.pop()
-        elif name == "tr" and self._tables:
+        elif name == "tr":
             sink.blocks += self._tables[-1].end_row()
-        elif name == "table" and self._tables:
+        elif name == "table":
             sink.blocks += self._tables.pop().end()
 
     def _end_block(self, name: str = "") -> None:
@@ -202,7 +208,7 @@ class MarkdownTarget:
             return Block(marker + text, tight=bool(marker) and not is_first, plain=False)
         if name == "dt" and text[-1].isalnum():
             return Block(f"{text}:")
-        return Block(text, tight=name in _TIGHT)
+        return Block(text, tight=self._inside["dd"] > 0)
 
 
 def _is_hidden(name: str, attributes: Mapping[str, str]) -> bool:

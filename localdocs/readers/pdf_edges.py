@@ -18,6 +18,8 @@ _COUNTER = regex.compile(
 )
 _ROMAN = regex.compile(r"\W*[ivxlc]{1,6}\W*", regex.IGNORECASE)
 
+_Key = tuple[str | float, ...]
+
 
 @dataclass
 class PageLines:
@@ -34,21 +36,21 @@ def without_repeated(pages: Sequence[list[Line]]) -> list[PageLines]:
     Lines that several pages repeat there are left out of all but the first, and page numbers of
     all. Small print (footnotes, captions) counts as head or foot.
     """
-    counts = Counter[object]()
+    counts = Counter[_Key]()
     for number, lines in enumerate(pages):
         by_height = _from_top(lines)
         edges = by_height[:_EDGE] + by_height[-_EDGE:]
-        counts.update({key for line in edges for key in _keys(line, number)})
+        counts.update({_key(line, number) for line in edges})
     enough = min(_ENOUGH, len(pages)) if len(pages) > 1 else 2
     repeated = {key for key, count in counts.items() if count >= enough}
-    seen: set[object] = set()
+    seen: set[_Key] = set()
     parts = [_split(lines, number, repeated, seen) for number, lines in enumerate(pages)]
     for part in parts:
         _set_small_print_apart(part)
     return parts
 
 
-def _split(lines: list[Line], number: int, repeated: set[object], seen: set[object]) -> PageLines:
+def _split(lines: list[Line], number: int, repeated: set[_Key], seen: set[_Key]) -> PageLines:
     """The page without the lines at its edges that are ``repeated`` and were ``seen`` before."""
     by_height = _from_top(lines)
     page, edges = PageLines([]), set[int]()
@@ -57,13 +59,13 @@ def _split(lines: list[Line], number: int, repeated: set[object], seen: set[obje
         (page.foot, by_height[: -_EDGE - 1 : -1]),
     ):
         for line in ordered:
-            keys = _keys(line, number)
-            if not keys <= repeated:
+            key = _key(line, number)
+            if key not in repeated:
                 break
             edges.add(id(line))
-            if any(isinstance(key, str) for key in keys - seen):
+            if key not in seen and any(isinstance(part, str) for part in key):
                 edge.append(line)
-            seen |= keys
+            seen.add(key)
     page.foot.reverse()
     page.body = [line for line in lines if id(line) not in edges]
     return page
@@ -73,12 +75,12 @@ def _from_top(lines: list[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: -max(piece.top for piece in line))
 
 
-def _keys(line: Line, number: int) -> set[object]:
-    """By what the pieces of ``line`` are known on other pages: a text, or how pages count."""
-    return {_key(piece.text, number) for piece in line}
+def _key(line: Line, number: int) -> _Key:
+    """By what ``line`` is known on other pages: its texts, and for numbers, how pages count."""
+    return tuple(_part(piece.text, number) for piece in line)
 
 
-def _key(text: str, number: int) -> object:
+def _part(text: str, number: int) -> str | float:
     if counter := _COUNTER.fullmatch(text):
         return int(counter[1] or counter[2]) - number
     return 0.5 if _ROMAN.fullmatch(text) else text

@@ -11,9 +11,13 @@ import regex
 
 _GAP = 0.8  # between columns or cells at least, as a share of the height of a line
 _LEAST_ROWS = 3  # of columns that are drawn row by row
-_WORDS = regex.compile(r"\p{L}{2,}")
+_MOST_COLUMNS = 20
+_WORDS = regex.compile(r"[\p{L}--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]]{2,}", regex.V1)
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]")
+_MARKER = regex.compile(r"[-*•‣▪◦·\u2013]|\w{1,3}[.)]")  # of an item in a list
 # pdfium's sign for a hyphen and the line break after it, in its two ways of giving text.
 _DIVISIONS = "\x02\ufffe"
+_HYPHENS = str.maketrans(dict.fromkeys(_DIVISIONS, "-"))
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def height(line: Line) -> float:
 
 def lines(page: pypdfium2.PdfTextPage) -> list[Line]:
     """The lines of ``page``; those of columns that are drawn row by row, column by column."""
-    return list(_in_reading_order(list(_drawn_lines(page))))
+    rows = enumerate(_drawn_lines(page))
+    return list(_ordered([(number, piece) for number, row in rows for piece in row]))
 
 
 def _drawn_lines(page: pypdfium2.PdfTextPage) -> Iterator[Line]:
@@ -64,7 +69,7 @@ def _drawn_lines(page: pypdfium2.PdfTextPage) -> Iterator[Line]:
         ]
         pieces: Line = []
         for word in words:
-            if pieces and not word.is_beside(pieces[-1]):
+            if pieces and (not word.is_beside(pieces[-1]) or _MARKER.fullmatch(pieces[-1].text)):
                 pieces[-1] = _joined(pieces[-1], word)
             else:
                 pieces.append(word)
@@ -78,8 +83,7 @@ def _piece(page: pypdfium2.PdfTextPage, characters: str, start: int, end: int) -
     visible = end - 2 if characters[end - 1] in _DIVISIONS and end - start > 1 else end - 1
     pdfium.FPDFText_GetLooseCharBox(page, visible, last)
     text = characters[start:end].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    for sign in _DIVISIONS:
-        text = text.replace(sign, "-")
+    text = text.translate(_HYPHENS)
     return Piece(text, first.left, last.right, first.bottom, first.top)
 
 
@@ -93,11 +97,6 @@ def _joined(one: Piece, other: Piece) -> Piece:
     )
 
 
-def _in_reading_order(rows: Sequence[Line]) -> Iterator[Line]:
-    pieces = [(number, piece) for number, row in enumerate(rows) for piece in row]
-    yield from _ordered(pieces)
-
-
 _Placed = tuple[int, Piece]  # a piece and the number of its row
 
 
@@ -105,19 +104,20 @@ def _ordered(pieces: Sequence[_Placed]) -> Iterator[Line]:
     """The rows of ``pieces`` after each other, and columns of running text column by column."""
     start = done = 0
     while start < len(pieces) - 1:
-        row, longest = pieces[start][0], start + 1
-        while start < len(pieces) - 1 and pieces[start][0] == row:
-            left, right = _columns(pieces, start)
-            end = start + len(left) + len(right)
-            longest = max(longest, end)
+        row = pieces[start][0]
+        following = start + 1
+        for place in range(start, min(start + _MOST_COLUMNS, len(pieces) - 1)):
+            if pieces[place][0] != row:
+                break
+            left, right = _columns(pieces, place)
+            following = max(following, place + 1, place + len(left) + len(right))
             if _is_running_text(left) and _is_running_text(right):
-                yield from _rows(pieces[done:start])
+                yield from _rows(pieces[done:place])
                 yield from _ordered(left)
                 yield from _ordered(right)
-                start = done = longest = end
+                done = following = place + len(left) + len(right)
                 break
-            start += 1
-        start = max(start, longest)
+        start = following
     yield from _rows(pieces[done:])
 
 
@@ -166,7 +166,7 @@ def _is_running_text(column: Sequence[_Placed]) -> bool:
     if len(column) < _LEAST_ROWS:
         return False
     texts = [piece.text for _, piece in column]
-    # Scripts without spaces have few words and no capitals.
-    long = median(max(len(_WORDS.findall(text)), len(text) / 10) for text in texts) >= 2.5
-    continued = sum(not (text[0].isupper() or text[0].isnumeric()) for text in texts)
-    return long and continued >= 0.4 * len(texts)
+    # Scripts without spaces have no capitals either.
+    words = [len(_WORDS.findall(text)) + len(_UNSPACED.findall(text)) / 6 for text in texts]
+    continued = sum(not (text[0].isupper() or text[0].isdigit()) for text in texts)
+    return median(words) >= 2.5 and continued >= 0.4 * len(texts)

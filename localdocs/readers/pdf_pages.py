@@ -16,7 +16,8 @@ _SENTENCE_END = regex.compile(
 )
 _NO_SPACE = regex.compile(rf"[{_UNSPACED}\u3001\uff0c]\n[{_UNSPACED}]")
 _BEGINNING = regex.compile(r"(?!\w{1,3}[.)]\s)[\p{L}\p{N}\p{Ps}\p{Pi}\"']")  # not of a list's item
-_LEAST_FULL = 30  # characters of a line
+_DIVIDED = regex.compile(r"\p{L}[-\u2010]$")
+_LEAST_FULL, _LEAST_GOING_ON = 30, 20  # characters of a line
 _LONGEST_REST = 600  # characters of a sentence on its second page
 
 
@@ -99,12 +100,12 @@ class _Flow:
             or (not over_pages and abs(line[0].bottom - following[0].top) > size)
         ):
             return False
-        is_long = len(text) >= _LEAST_FULL or (
-            2 * len(text) >= _LEAST_FULL and bool(_NO_SPACE.search(f"{text[-1]}\n{rest[0]}"))
-        )
-        if rest[0].islower() and (over_pages or is_long):
-            return text[-1].isalnum() or text[-1] in ",-\u2010"
-        return is_long and self._is_full(place)
+        if rest[0].islower() and _DIVIDED.search(text):
+            return True
+        if rest[0].islower() and (over_pages or len(text) >= _LEAST_GOING_ON):
+            return text[-1].isalnum() or text[-1] == ","
+        least = _LEAST_FULL / 2 if _NO_SPACE.search(f"{text[-1]}\n{rest[0]}") else _LEAST_FULL
+        return len(text) >= least and self._is_full(place)
 
     def _is_full(self, place: int) -> bool:
         """Whether a line is about as wide as the widest of its neighbours."""
