@@ -9,10 +9,15 @@ from pathlib import Path
 from ..errors import UnreadableFile
 from ..snippets import Document
 from .cleaning import cleaned
+from .epub import epub
 from .html import html
-from .office import docx
+from .mail import eml, mbox
+from .ooxml import docx, pptx
+from .opendocument import odp, odt
 from .pdf import pdf
 from .plain import markdown, text
+from .rtf import rtf
+from .spreadsheets import spreadsheet
 
 
 def read(path: Path) -> Document:
@@ -44,4 +49,19 @@ READERS: dict[str, Callable[[Path], Document]] = {
     ".htm": html,
     ".pdf": pdf,
     ".docx": docx,
+    ".docm": docx,
+    ".xlsx": spreadsheet,
+    ".xlsm": spreadsheet,
+    ".xlsb": spreadsheet,
+    ".xls": spreadsheet,
+    ".pptx": pptx,
+    ".pptm": pptx,
+    ".ppsx": pptx,
+    ".odt": odt,
+    ".ods": spreadsheet,
+    ".odp": odp,
+    ".rtf": rtf,
+    ".epub": epub,
+    ".eml": eml,
+    ".mbox": mbox,
 }

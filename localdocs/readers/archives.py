@@ -1,0 +1,141 @@
+"""Documents that are ZIP archives of XML files."""
+
+import posixpath
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from ..errors import UnreadableFile
+from .cleaning import day
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+
+
+@dataclass(frozen=True)
+class Properties:
+    """What a document says about itself. ``date`` is ``YYYY-MM-DD`` or empty."""
+
+    title: str = ""
+    author: str = ""
+    date: str = ""
+    tags: str = ""
+
+
+class Archive:
+    """A ZIP file with XML in it. Raises `UnreadableFile` when the file is something else."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.zip = zipfile.ZipFile(path)
+        except zipfile.BadZipFile as error:
+            raise UnreadableFile(_what_it_is(path)) from error
+        # What is wrong when something is missing in it.
+        self.wrong = f"it is not a {path.suffix.lower()} file, or damaged"
+
+    def xml(self, name: str) -> Element:
+        """The root of the XML file ``name``. Raises `UnreadableFile` when it is not there."""
+        return ElementTree.fromstring(self.read(name))
+
+    def read(self, name: str) -> bytes:
+        """The file ``name``. Raises `UnreadableFile` when it is not there."""
+        if not self.has(name):
+            raise UnreadableFile(self.wrong)
+        return self.zip.read(self._names[_key(name)])
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return _key(name) in self._names
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return {_key(name): name for name in self.zip.namelist()}
+
+
+class Package(Archive):
+    """A file of Microsoft Office: parts that are related to each other (ECMA-376, part 2).
+
+    ``root`` is the element that the main part must have.
+    """
+
+    def __init__(self, path: Path, root: str = "") -> None:
+        super().__init__(path)
+        # The part that the others belong to.
+        self.main = next(iter(self.related("", "officeDocument")), "")
+        if root and local_name(self.xml(self.main).tag) != root:
+            raise UnreadableFile(self.wrong)
+
+    def related(self, part: str, kind: str) -> list[str]:
+        """The names of the parts that ``part`` ("" for the package) has for ``kind``."""
+        return [name for its_kind, name in self.relations(part).values() if its_kind == kind]
+
+    def relations(self, part: str) -> dict[str, tuple[str, str]]:
+        """The kind and the name of each part that ``part`` refers to, by the reference's id."""
+        folder, name = posixpath.split(part)
+        place = posixpath.join(folder, "_rels", f"{name}.rels")
+        if not self.has(place):
+            return {}
+        relations = {}
+        for relation in self.xml(place):
+            target = posixpath.normpath(posixpath.join("/", folder, relation.get("Target", "")))
+            if relation.get("TargetMode") != "External" and self.has(target[1:]):
+                kind = relation.get("Type", "").rpartition("/")[2]
+                relations[relation.get("Id", "")] = (kind, target[1:])
+        return relations
+
+    @cached_property
+    def properties(self) -> Properties:
+        """Title, author, keywords, and the day of the last change."""
+        for name in self.related("", "core-properties"):
+            core = self.xml(name)
+            return Properties(
+                first(core, ["title"]),
+                first(core, ["creator"]),
+                day(first(core, ["modified", "created"])),
+                first(core, ["keywords"]),
+            )
+        return Properties()
+
+
+def first(element: Element, names: list[str]) -> str:
+    """The text of the first of the children with these names that has any."""
+    texts = (element.findtext(f"{{*}}{name}", "").strip() for name in names)
+    return next(filter(None, texts), "")
+
+
+def local_name(tag: str) -> str:
+    """The name of an element or attribute without its namespace.
+
+    Office files come with two sets of namespaces (transitional and strict), with one meaning.
+    """
+    return tag.rpartition("}")[2]
+
+
+def attribute(element: Element | None, name: str) -> str:
+    """The value of an attribute, whatever its namespace; empty when it is not there."""
+    attributes = {} if element is None else element.attrib
+    return next((value for key, value in attributes.items() if local_name(key) == name), "")
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether the file at ``path`` is one of Office's, locked with a password."""
+    content = path.read_bytes()
+    return content.startswith(_OLE) and _ENCRYPTED in content
+
+
+def _key(name: str) -> str:
+    """A name as it is compared; some programs write backslashes, or other letters than they say."""
+    return name.replace("\\", "/").lower()
+
+
+def _what_it_is(path: Path) -> str:
+    """Why a file that should be a ZIP archive is none."""
+    if is_encrypted(path):
+        return "it is encrypted"
+    with path.open("rb") as file:
+        if file.read(len(_OLE)) == _OLE:
+            return "it is in the format of Office 97, which is not read"
+    return f"it is not a {path.suffix.lower()} file, or damaged"

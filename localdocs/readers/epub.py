@@ -1,0 +1,55 @@
+"""E-books (EPUB 2 and 3)."""
+
+import posixpath
+from pathlib import Path
+from urllib.parse import unquote
+
+from ..errors import UnreadableFile
+from ..snippets import Document
+from .archives import Archive, attribute, first
+from .cleaning import day
+from .html import html_document
+
+_ENCRYPTION = "META-INF/encryption.xml"
+
+
+def epub(path: Path) -> Document:
+    """Its chapters in the order of reading, with their headings; title, authors and subjects.
+
+    Raises `UnreadableFile` when they are encrypted, as those of bought books can be.
+    """
+    archive = Archive(path)
+    place = attribute(archive.xml("META-INF/container.xml").find(".//{*}rootfile"), "full-path")
+    book = archive.xml(place)
+    files = {
+        item.get("id"): posixpath.normpath(
+            posixpath.join(posixpath.dirname(place), unquote(item.get("href", "")))
+        )
+        for item in book.iterfind("{*}manifest/{*}item")
+    }
+    chapters = [files.get(each.get("idref"), "") for each in book.iterfind("{*}spine/{*}itemref")]
+    # Fonts may be among them, and are only disguised.
+    if not _encrypted(archive).isdisjoint(chapters):
+        raise UnreadableFile("it is encrypted")
+    pages = [
+        page
+        for name in chapters
+        if archive.has(name)
+        for page in html_document(archive.read(name)).pages
+    ]
+    metadata = book.find("{*}metadata")
+    if metadata is None:
+        return Document(tuple(pages), markdown=True, lines=False)
+    names, subjects = (
+        ", ".join(" ".join(each.itertext()).strip() for each in metadata.iterfind(f"{{*}}{kind}"))
+        for kind in ("creator", "subject")
+    )
+    title, date = first(metadata, ["title"]), day(first(metadata, ["date"]))
+    return Document(tuple(pages), title, names, date, subjects, markdown=True, lines=False)
+
+
+def _encrypted(archive: Archive) -> set[str]:
+    if not archive.has(_ENCRYPTION):
+        return set()
+    references = archive.xml(_ENCRYPTION).iterfind(".//{*}CipherReference")
+    return {unquote(each.get("URI", "")) for each in references}

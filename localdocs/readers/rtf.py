@@ -1,0 +1,17 @@
+"""Rich Text Format."""
+
+from pathlib import Path
+
+from striprtf.striprtf import rtf_to_text
+
+from ..errors import UnreadableFile
+from ..snippets import Document, Page
+from .encodings import decoded
+
+
+def rtf(path: Path) -> Document:
+    """Its main text with its tables; headers and notes are not in it."""
+    content = path.read_bytes()
+    if not content.lstrip().startswith(b"{\\rtf"):
+        raise UnreadableFile("it is not an RTF file")
+    return Document((Page(rtf_to_text(decoded(content), errors="replace")),), lines=False)
