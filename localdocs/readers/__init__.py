@@ -4,20 +4,25 @@ They are called in a process of their own (`..reading`).
 """
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..errors import UnreadableFile
 from ..snippets import Document
+from .data import json_, json_lines, xml
+from .delimited import delimited
 from .html import html
+from .markdown import markdown
+from .notebook import notebook
 from .office import docx
 from .pdf import pdf
-from .plain import markdown, text
+from .plain import NAMES, SUFFIXES, text
+from .rst import rst
 
 
 def read(path: Path) -> Document:
     """The text of the file at ``path``. Raises `UnreadableFile` with the reason."""
     try:
-        document = READERS[path.suffix.lower()](path)
+        document = _reader(path.name)(path)
     except (UnreadableFile, MemoryError):
         raise
     except OSError as error:
@@ -30,10 +35,24 @@ def read(path: Path) -> Document:
     return document
 
 
+def is_readable(name: str) -> bool:
+    """Whether a file of that name is in a format that can be read."""
+    path = PurePath(name)
+    return path.suffix.lower() in READERS or path.name.lower() in NAMES
+
+
+def _reader(name: str) -> Callable[[Path], Document]:
+    return text if name.lower() in NAMES else READERS[PurePath(name).suffix.lower()]
+
+
 READERS: dict[str, Callable[[Path], Document]] = {
-    ".txt": text,
-    ".rst": text,
-    ".csv": text,
+    **dict.fromkeys(SUFFIXES, text),
+    **dict.fromkeys((".csv", ".tsv", ".tab"), delimited),
+    **dict.fromkeys((".json", ".geojson"), json_),
+    **dict.fromkeys((".jsonl", ".ndjson"), json_lines),
+    **dict.fromkeys((".xml", ".rss", ".atom", ".opml"), xml),
+    **dict.fromkeys((".rst", ".rest"), rst),
+    ".ipynb": notebook,
     ".md": markdown,
     ".markdown": markdown,
     ".html": html,
