@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,13 +16,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .errors import CollectionBusy, CollectionError, DamagedIndex
-from .index import SnippetIndex
+from .index import Snapshot, SnippetIndex
 from .ranking import Hit, search
+from .scanning import readable
 
 _log = logging.getLogger(__name__)
 
 # Another number makes every index anew: what terms are made of a text, and their weights.
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,14 @@ class FileState:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in an index: the files that were read, by name, and the size of the snippets."""
+    """What is in an index: the files that were read, by name, and the size of the snippets.
+
+    ``others`` says how many files there were in other formats, by suffix, the most frequent first.
+    """
 
     snippet_size: int
     files: dict[str, FileState] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
 
     @property
     def snippets(self) -> int:
@@ -97,16 +102,30 @@ class Collections:
         self.folder = folder
         self._indexes: dict[str, SnippetIndex] = {}
         self._searching = threading.Lock()
+        self._warned: dict[Hashable, str] = {}
 
     def all(self) -> list[Collection]:
-        """All collections, by name; those whose file is damaged are logged and left out."""
-        found = filter(None, map(_intact, self.folder.glob("*/collection.json")))
+        """All collections, by name; those that cannot be read are logged and left out."""
+        found: list[Collection] = []
+        try:
+            paths = list(self.folder.glob("*/collection.json"))
+        except OSError as error:
+            self._warn(self.folder, f"{self.folder} cannot be read: {error.strerror}")
+            return found
+        for path in paths:
+            try:
+                collection = _load(path)
+            except CollectionError as error:
+                self._warn(path, str(error))
+                continue
+            self._warned.pop(path, None)
+            found += [collection] if collection is not None else []
         return sorted(found, key=lambda collection: collection.name.casefold())
 
     def find(self, name: str) -> Collection:
         """The collection of that name. Raises `CollectionError`."""
-        if (path := self._place(name) / "collection.json").exists():
-            return _load(path)
+        if (collection := _load(self._place(name) / "collection.json")) is not None:
+            return collection
         names = ", ".join(collection.name for collection in self.all()) or "none"
         raise CollectionError(f"There is no collection {name!r}. There are: {names}.")
 
@@ -114,11 +133,11 @@ class Collections:
         """Makes a collection, of which nothing is read yet. Raises `CollectionError`."""
         if not name.strip() or not name.isprintable() or len(name) > 200:
             raise CollectionError("A collection's name has 1 to 200 printable characters.")
-        if (self._place(name) / "collection.json").exists():
+        if _load(self._place(name) / "collection.json") is not None:
             raise CollectionError(f"There is a collection {name!r} already.")
         folder = folder.expanduser().resolve()
         if not folder.is_dir():
-            raise CollectionError(f"There is no folder {folder}.")
+            raise CollectionError(f"There is no folder {readable(folder)}.")
         collection = Collection(name, folder, active=True, index=_new_index())
         self._place(name).mkdir(parents=True, exist_ok=True)
         self._save(collection)
@@ -144,6 +163,13 @@ class Collections:
             self._indexes[name] = SnippetIndex(folder)
         return self._indexes[name]
 
+    def snapshot(self, name: str) -> Snapshot:
+        """What the index of a collection holds now. Raises `CollectionError`, `DamagedIndex`."""
+        try:
+            return self.index(name).snapshot()
+        except OSError as error:
+            raise CollectionError(_unreadable(name, error)) from error
+
     def discard_index(self, name: str) -> None:
         """Deletes the index of a collection; another one begins empty."""
         collection = self.find(name)
@@ -153,39 +179,76 @@ class Collections:
     def contents(self, name: str) -> Contents | None:
         """What the index of a collection holds.
 
-        None when it was made in another way than is done today. Raises `DamagedIndex`.
+        None when it was made in another way than is done today. Raises `CollectionError` and
+        `DamagedIndex`.
         """
-        index = self.index(name)
+        index, snapshot = self.index(name), self.snapshot(name)
         try:
-            data = json.loads(index.snapshot().manifest or "{}")
+            data = json.loads(snapshot.manifest or "{}")
             if data.get("format") != _FORMAT:
                 return None
             files = {
                 file: FileState(**{**state, "version": tuple(state["version"])})
                 for file, state in data["files"].items()
             }
-            return Contents(data["snippet_size"], files)
+            return Contents(data["snippet_size"], files, data["others"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedIndex(index.folder, repr(error)) from error
 
     def search(self, collections: Sequence[Collection], question: str, limit: int) -> list[Source]:
         """The snippets of some collections that fit ``question`` best, best first.
 
-        A damaged index is discarded: the next refresh makes it anew. Raises `CollectionError`.
+        A damaged index is discarded: the next refresh makes it anew. One that cannot be read is
+        left out, for it may come back.
         """
         with self._searching:
-            while True:
-                try:
-                    snapshots = [self.index(c.name).snapshot() for c in collections]
-                    hits = search(snapshots, question, limit)
-                except DamagedIndex as error:
-                    [damaged] = (
-                        c.name for c in collections if self._place(c.name) == error.folder.parent
-                    )
-                    _log.warning("%s. Refresh %r to make it anew.", error, damaged)
-                    self.discard_index(damaged)
-                    continue
-                return [Source(collections[hit.source], hit) for hit in hits]
+            opened = {c: s for c in collections if (s := self._opened(c)) is not None}
+            while (hits := self._hits(opened, question, limit)) is None:
+                pass  # a collection was left out
+            return [Source([*opened][hit.source], hit) for hit in hits]
+
+    def _hits(
+        self, opened: dict[Collection, Snapshot], question: str, limit: int
+    ) -> list[Hit] | None:
+        """What is found; None if something of what is ``opened`` fails, which is taken out."""
+        try:
+            return search([*opened.values()], question, limit)
+        except DamagedIndex as error:
+            [damaged] = (c for c in opened if self._place(c.name) == error.folder.parent)
+            self._discard_damaged(damaged, error)
+            del opened[damaged]
+        except OSError as error:
+            failing = [c for c, snapshot in opened.items() if _fails(snapshot, question)]
+            for collection in failing or [*opened]:
+                self._warn(collection, _unreadable(collection.name, error))
+                del opened[collection]
+        return None
+
+    def _opened(self, collection: Collection) -> Snapshot | None:
+        """What there is to search in a collection; None, and a warning, if it cannot be read."""
+        try:
+            snapshot = self.snapshot(collection.name)
+        except DamagedIndex as error:
+            self._discard_damaged(collection, error)
+        except CollectionError as error:
+            self._warn(collection, str(error))
+        else:
+            self._warned.pop(collection, None)
+            return snapshot
+        return None
+
+    def _discard_damaged(self, collection: Collection, error: DamagedIndex) -> None:
+        _log.warning("%s. Refresh %r to make it anew.", error, collection.name)
+        try:
+            self.discard_index(collection.name)
+        except (CollectionError, OSError) as reason:
+            self._warn(collection, f"It cannot be discarded: {reason}")
+
+    def _warn(self, what: Hashable, text: str) -> None:
+        """Logs what is wrong with something, once until it is well again."""
+        if self._warned.get(what) != text:
+            self._warned[what] = text
+            _log.warning("%s", text)
 
     @contextmanager
     def locked(self, name: str, wait: bool) -> Iterator[None]:
@@ -228,19 +291,29 @@ def manifest(contents: Contents) -> str:
     return json.dumps({"format": _FORMAT, **asdict(contents)})
 
 
-def _load(path: Path) -> Collection:
+def _load(path: Path) -> Collection | None:
+    """The collection whose settings are in ``path``; None if there is none.
+
+    Raises `CollectionError`.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Collection(data["name"], Path(data["folder"]), data["active"], data["index"])
-    except FileNotFoundError as error:
-        raise CollectionError(f"There is no {path} any more.") from error
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise CollectionError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CollectionError(f"{path} is damaged; delete its folder.") from error
 
 
-def _intact(path: Path) -> Collection | None:
+def _fails(snapshot: Snapshot, question: str) -> bool:
     try:
-        return _load(path)
-    except CollectionError as error:
-        _log.error("%s", error)
-        return None
+        search([snapshot], question, 1)
+    except (OSError, DamagedIndex):
+        return True
+    return False
+
+
+def _unreadable(name: str, error: OSError) -> str:
+    return f"The index of {name!r} cannot be read: {error.strerror or error}"

@@ -8,7 +8,7 @@ from localdocs.scanning import scan
 
 
 def names(folder: Path, *exclude: str) -> set[str]:
-    return {file.name for file in scan(folder, exclude)}
+    return {file.name for file in scan(folder, exclude).files}
 
 
 def make(folder: Path, *files: str) -> None:
@@ -78,7 +78,7 @@ def test_a_version_changes_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
 
     def version() -> tuple[int, int, int]:
-        [file] = scan(tmp_path, [])
+        [file] = scan(tmp_path, []).files
         return file.version
 
     versions = {version(), version()}
