@@ -10,20 +10,18 @@ import threading
 import uuid
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .contents import Contents, parsed
 from .errors import CollectionBusy, CollectionError, DamagedIndex
 from .index import Snapshot, SnippetIndex
 from .ranking import Hit, search
 from .scanning import readable
 
 _log = logging.getLogger(__name__)
-
-# Another number makes every index anew: what terms are made of a text, and their weights.
-_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -38,48 +36,6 @@ class Collection:
     folder: Path
     active: bool
     index: str
-
-
-@dataclass(frozen=True)
-class FileState:
-    """A file as it was read; ``version`` is that of `FoundFile`.
-
-    ``problem`` says why there are no snippets of it, ``opened`` whether that is known from its
-    inside.
-    """
-
-    version: tuple[int, int, int]
-    snippets: int = 0
-    words: int = 0
-    problem: str | None = None
-    opened: bool = True
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What is in an index: the files that were read, by name, and the size of the snippets.
-
-    ``others`` says how many files there were in other formats, by suffix, the most frequent first.
-    """
-
-    snippet_size: int
-    files: dict[str, FileState] = field(default_factory=dict)
-    others: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def snippets(self) -> int:
-        """How many snippets there are."""
-        return sum(state.snippets for state in self.files.values())
-
-    @property
-    def words(self) -> int:
-        """How many words are in them."""
-        return sum(state.words for state in self.files.values())
-
-    @property
-    def problems(self) -> dict[str, str]:
-        """Why files give no snippets, by name."""
-        return {name: s.problem for name, s in self.files.items() if s.problem is not None}
 
 
 @dataclass(frozen=True)
@@ -160,15 +116,15 @@ class Collections:
         """The index of a collection. Raises `CollectionError` and `DamagedIndex`."""
         folder = self._place(name) / self.find(name).index
         if name not in self._indexes or self._indexes[name].folder != folder:
-            self._indexes[name] = SnippetIndex(folder)
+            with _refusal_noticed(name, folder):
+                self._indexes[name] = SnippetIndex(folder)
         return self._indexes[name]
 
     def snapshot(self, name: str) -> Snapshot:
         """What the index of a collection holds now. Raises `CollectionError`, `DamagedIndex`."""
-        try:
-            return self.index(name).snapshot()
-        except OSError as error:
-            raise CollectionError(_unreadable(name, error)) from error
+        index = self.index(name)
+        with _refusal_noticed(name, index.folder):
+            return index.snapshot()
 
     def discard_index(self, name: str) -> None:
         """Deletes the index of a collection; another one begins empty."""
@@ -184,14 +140,7 @@ class Collections:
         """
         index, snapshot = self.index(name), self.snapshot(name)
         try:
-            data = json.loads(snapshot.manifest or "{}")
-            if data.get("format") != _FORMAT:
-                return None
-            files = {
-                file: FileState(**{**state, "version": tuple(state["version"])})
-                for file, state in data["files"].items()
-            }
-            return Contents(data["snippet_size"], files, data["others"])
+            return parsed(snapshot.manifest)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedIndex(index.folder, repr(error)) from error
 
@@ -238,6 +187,9 @@ class Collections:
         return None
 
     def _discard_damaged(self, collection: Collection, error: DamagedIndex) -> None:
+        if (refusal := _refusal(error.folder)) is not None:
+            self._warn(collection, _unreadable(collection.name, refusal))
+            return
         _log.warning("%s. Refresh %r to make it anew.", error, collection.name)
         try:
             self.discard_index(collection.name)
@@ -286,11 +238,6 @@ def _new_index() -> str:
     return f"index-{uuid.uuid4().hex[:8]}"
 
 
-def manifest(contents: Contents) -> str:
-    """What `Collections.contents` reads again."""
-    return json.dumps({"format": _FORMAT, **asdict(contents)})
-
-
 def _load(path: Path) -> Collection | None:
     """The collection whose settings are in ``path``; None if there is none.
 
@@ -313,6 +260,31 @@ def _fails(snapshot: Snapshot, question: str) -> bool:
     except (OSError, DamagedIndex):
         return True
     return False
+
+
+@contextmanager
+def _refusal_noticed(name: str, folder: Path) -> Iterator[None]:
+    """Raises `CollectionError` for what the operating system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise CollectionError(_unreadable(name, error)) from error
+    except DamagedIndex as error:
+        # Whoosh takes a folder that cannot be listed for an empty one.
+        if (refusal := _refusal(folder)) is not None:
+            raise CollectionError(_unreadable(name, refusal)) from error
+        raise
+
+
+def _refusal(folder: Path) -> OSError | None:
+    """Why a folder that is there cannot be listed."""
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error
+    return None
 
 
 def _unreadable(name: str, error: OSError) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from .collections import Collection, Collections, Contents, FileState, manifest
+from .collections import Collection, Collections
+from .contents import Contents, FileState, manifest
 from .errors import CollectionError, DamagedIndex
 from .index import SnippetIndex, SourceFile
 from .reading import ReadingProcess, Text

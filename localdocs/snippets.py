@@ -84,7 +84,7 @@ def bounded(text: str, length: int) -> str:
     line = " ".join(text[: 2 * length].split())
     if len(line) <= length and len(text) <= 2 * length:
         return line
-    return f"{line[: length - 1].rpartition(' ')[0] or line[: length - 1]}…"
+    return f"{line[:length].rpartition(' ')[0] or line[: length - 1]}…"
 
 
 def _chunks(splitter: TextSplitter | MarkdownSplitter, text: str) -> Iterator[tuple[int, str]]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 from flask.cli import AppGroup
 
-from localdocs.collections import Collection, Contents, Source
+from localdocs.collections import Collection, Source
+from localdocs.contents import Contents
 from localdocs.errors import CollectionBusy, LocalDocsError
 from localdocs.prompt import reference
 from localdocs.refreshing import refresh
@@ -100,7 +101,8 @@ def refresh_command(name: str | None) -> None:
         if name is not None:
             _refresh(collections.find(name))
             return
-    if not all([_is_refreshed(collection) for collection in collections.all()]):
+    refreshed = [_is_refreshed(collection) for collection in collections.all()]
+    if not all(refreshed):
         raise click.exceptions.Exit(1)
 
 
