@@ -162,6 +162,13 @@ def test_long_values_in_json_are_under_their_names(read_text: Read) -> None:
     assert found[-1].text == "title: Second"
 
 
+def test_a_list_in_json_is_one_text(read_text: Read) -> None:
+    [words] = read_text("a.json", json.dumps({"words": ["a", None, "b"] * 200})).pages
+    assert (words.headings, words.text) == (("words",), ", ".join("ab" * 200))
+    [lines] = read_text("a.json", json.dumps({"lines": ["Some sentence. " * 20, "More."]})).pages
+    assert lines.text == f"{'Some sentence. ' * 20}\nMore."
+
+
 def test_numbers_in_json_are_as_they_are_written(read_text: Read) -> None:
     digits = "9" * 5000
     assert text(read_text("a.json", f'{{"a": 1.50, "b": {digits}}}')).startswith("a: 1.50")

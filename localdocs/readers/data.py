@@ -99,12 +99,21 @@ def _lines(path: tuple[str, ...], value: Any, look: Look) -> Iterator[tuple[tupl
     if isinstance(parts, str):
         yield path, parts
         return
-    for name, part in parts:
-        if (line := _line(name, part, look)) is None:
-            label = " ".join(filter(None, (name, _label(part, look))))
-            yield from _lines((*path, label) if label else path, part, look)
-        elif line:
-            yield path, line
+    for is_plain, group in groupby(parts, lambda part: not part[0] and _is_text(part[1], look)):
+        if is_plain:
+            texts = [text for _, part in group if (text := str(look(part)))]
+            yield path, (", " if max(map(len, texts), default=0) <= _LABEL else "\n").join(texts)
+            continue
+        for name, part in group:
+            if (line := _line(name, part, look)) is None:
+                label = " ".join(filter(None, (name, _label(part, look))))
+                yield from _lines((*path, label) if label else path, part, look)
+            elif line:
+                yield path, line
+
+
+def _is_text(value: Any, look: Look) -> bool:
+    return isinstance(look(value), str)
 
 
 def _line(name: str, value: Any, look: Look) -> str | None:
