@@ -187,9 +187,6 @@ class Collections:
         return None
 
     def _discard_damaged(self, collection: Collection, error: DamagedIndex) -> None:
-        if (refusal := _refusal(error.folder)) is not None:
-            self._warn(collection, _unreadable(collection.name, refusal))
-            return
         _log.warning("%s. Refresh %r to make it anew.", error, collection.name)
         try:
             self.discard_index(collection.name)

@@ -418,6 +418,8 @@ def test_an_index_that_cannot_be_listed_is_not_discarded(
     no_index(place)
     assert found(collections, "apples") == []
     assert "The index of 'Fruit' cannot be read" in caplog.text
+    with pytest.raises(CollectionError, match="cannot be read"):
+        refresh(collections, "Fruit", Limits())
     [index] = place.glob("index-*")
     index.unlink()
     (place / "away").rename(index)
