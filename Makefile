@@ -62,7 +62,7 @@ bench-localdocs: install
 	$(BIN)/python -m benchmarks.retrieval "$(CRANFIELD)"
 
 # Pins the newest releases that setup.cfg allows, for all supported Pythons; needs uv.
-LOCK := grep -v '^\#' | uv pip compile - --quiet --upgrade --universal --python-version 3.10 \
+LOCK := grep -v '^\#' | uv pip compile - --quiet --upgrade --universal --python-version 3.11 \
 	--fork-strategy fewest --no-header --no-annotate --output-file
 SETUP := $(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); \
 	e = p['options.extras_require'];

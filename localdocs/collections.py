@@ -8,21 +8,20 @@ import re
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .contents import Contents, parsed
 from .errors import CollectionBusy, CollectionError, DamagedIndex
-from .index import SnippetIndex
+from .index import Snapshot, SnippetIndex
 from .ranking import Hit, search
+from .scanning import readable
 
 _log = logging.getLogger(__name__)
-
-# Another number makes every index anew: what terms are made of a text, and their weights.
-_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -37,44 +36,6 @@ class Collection:
     folder: Path
     active: bool
     index: str
-
-
-@dataclass(frozen=True)
-class FileState:
-    """A file as it was read; ``version`` is that of `FoundFile`.
-
-    ``problem`` says why there are no snippets of it, ``opened`` whether that is known from its
-    inside.
-    """
-
-    version: tuple[int, int, int]
-    snippets: int = 0
-    words: int = 0
-    problem: str | None = None
-    opened: bool = True
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What is in an index: the files that were read, by name, and the size of the snippets."""
-
-    snippet_size: int
-    files: dict[str, FileState] = field(default_factory=dict)
-
-    @property
-    def snippets(self) -> int:
-        """How many snippets there are."""
-        return sum(state.snippets for state in self.files.values())
-
-    @property
-    def words(self) -> int:
-        """How many words are in them."""
-        return sum(state.words for state in self.files.values())
-
-    @property
-    def problems(self) -> dict[str, str]:
-        """Why files give no snippets, by name."""
-        return {name: s.problem for name, s in self.files.items() if s.problem is not None}
 
 
 @dataclass(frozen=True)
@@ -97,16 +58,30 @@ class Collections:
         self.folder = folder
         self._indexes: dict[str, SnippetIndex] = {}
         self._searching = threading.Lock()
+        self._warned: dict[Hashable, str] = {}
 
     def all(self) -> list[Collection]:
-        """All collections, by name; those whose file is damaged are logged and left out."""
-        found = filter(None, map(_intact, self.folder.glob("*/collection.json")))
+        """All collections, by name; those that cannot be read are logged and left out."""
+        found: list[Collection] = []
+        try:
+            paths = list(self.folder.glob("*/collection.json"))
+        except OSError as error:
+            self._warn(self.folder, f"{self.folder} cannot be read: {error.strerror}")
+            return found
+        for path in paths:
+            try:
+                collection = _load(path)
+            except CollectionError as error:
+                self._warn(path, str(error))
+                continue
+            self._warned.pop(path, None)
+            found += [collection] if collection is not None else []
         return sorted(found, key=lambda collection: collection.name.casefold())
 
     def find(self, name: str) -> Collection:
         """The collection of that name. Raises `CollectionError`."""
-        if (path := self._place(name) / "collection.json").exists():
-            return _load(path)
+        if (collection := _load(self._place(name) / "collection.json")) is not None:
+            return collection
         names = ", ".join(collection.name for collection in self.all()) or "none"
         raise CollectionError(f"There is no collection {name!r}. There are: {names}.")
 
@@ -114,11 +89,11 @@ class Collections:
         """Makes a collection, of which nothing is read yet. Raises `CollectionError`."""
         if not name.strip() or not name.isprintable() or len(name) > 200:
             raise CollectionError("A collection's name has 1 to 200 printable characters.")
-        if (self._place(name) / "collection.json").exists():
+        if _load(self._place(name) / "collection.json") is not None:
             raise CollectionError(f"There is a collection {name!r} already.")
         folder = folder.expanduser().resolve()
         if not folder.is_dir():
-            raise CollectionError(f"There is no folder {folder}.")
+            raise CollectionError(f"There is no folder {readable(folder)}.")
         collection = Collection(name, folder, active=True, index=_new_index())
         self._place(name).mkdir(parents=True, exist_ok=True)
         self._save(collection)
@@ -141,8 +116,15 @@ class Collections:
         """The index of a collection. Raises `CollectionError` and `DamagedIndex`."""
         folder = self._place(name) / self.find(name).index
         if name not in self._indexes or self._indexes[name].folder != folder:
-            self._indexes[name] = SnippetIndex(folder)
+            with _refusal_noticed(name, folder):
+                self._indexes[name] = SnippetIndex(folder)
         return self._indexes[name]
+
+    def snapshot(self, name: str) -> Snapshot:
+        """What the index of a collection holds now. Raises `CollectionError`, `DamagedIndex`."""
+        index = self.index(name)
+        with _refusal_noticed(name, index.folder):
+            return index.snapshot()
 
     def discard_index(self, name: str) -> None:
         """Deletes the index of a collection; another one begins empty."""
@@ -153,39 +135,69 @@ class Collections:
     def contents(self, name: str) -> Contents | None:
         """What the index of a collection holds.
 
-        None when it was made in another way than is done today. Raises `DamagedIndex`.
+        None when it was made in another way than is done today. Raises `CollectionError` and
+        `DamagedIndex`.
         """
-        index = self.index(name)
+        index, snapshot = self.index(name), self.snapshot(name)
         try:
-            data = json.loads(index.snapshot().manifest or "{}")
-            if data.get("format") != _FORMAT:
-                return None
-            files = {
-                file: FileState(**{**state, "version": tuple(state["version"])})
-                for file, state in data["files"].items()
-            }
-            return Contents(data["snippet_size"], files)
+            return parsed(snapshot.manifest)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedIndex(index.folder, repr(error)) from error
 
     def search(self, collections: Sequence[Collection], question: str, limit: int) -> list[Source]:
         """The snippets of some collections that fit ``question`` best, best first.
 
-        A damaged index is discarded: the next refresh makes it anew. Raises `CollectionError`.
+        A damaged index is discarded: the next refresh makes it anew. One that cannot be read is
+        left out, for it may come back.
         """
         with self._searching:
-            while True:
-                try:
-                    snapshots = [self.index(c.name).snapshot() for c in collections]
-                    hits = search(snapshots, question, limit)
-                except DamagedIndex as error:
-                    [damaged] = (
-                        c.name for c in collections if self._place(c.name) == error.folder.parent
-                    )
-                    _log.warning("%s. Refresh %r to make it anew.", error, damaged)
-                    self.discard_index(damaged)
-                    continue
-                return [Source(collections[hit.source], hit) for hit in hits]
+            opened = {c: s for c in collections if (s := self._opened(c)) is not None}
+            while (hits := self._hits(opened, question, limit)) is None:
+                pass  # a collection was left out
+            return [Source([*opened][hit.source], hit) for hit in hits]
+
+    def _hits(
+        self, opened: dict[Collection, Snapshot], question: str, limit: int
+    ) -> list[Hit] | None:
+        """What is found; None if something of what is ``opened`` fails, which is taken out."""
+        try:
+            return search([*opened.values()], question, limit)
+        except DamagedIndex as error:
+            [damaged] = (c for c in opened if self._place(c.name) == error.folder.parent)
+            self._discard_damaged(damaged, error)
+            del opened[damaged]
+        except OSError as error:
+            failing = [c for c, snapshot in opened.items() if _fails(snapshot, question)]
+            for collection in failing or [*opened]:
+                self._warn(collection, _unreadable(collection.name, error))
+                del opened[collection]
+        return None
+
+    def _opened(self, collection: Collection) -> Snapshot | None:
+        """What there is to search in a collection; None, and a warning, if it cannot be read."""
+        try:
+            snapshot = self.snapshot(collection.name)
+        except DamagedIndex as error:
+            self._discard_damaged(collection, error)
+        except CollectionError as error:
+            self._warn(collection, str(error))
+        else:
+            self._warned.pop(collection, None)
+            return snapshot
+        return None
+
+    def _discard_damaged(self, collection: Collection, error: DamagedIndex) -> None:
+        _log.warning("%s. Refresh %r to make it anew.", error, collection.name)
+        try:
+            self.discard_index(collection.name)
+        except (CollectionError, OSError) as reason:
+            self._warn(collection, f"It cannot be discarded: {reason}")
+
+    def _warn(self, what: Hashable, text: str) -> None:
+        """Logs what is wrong with something, once until it is well again."""
+        if self._warned.get(what) != text:
+            self._warned[what] = text
+            _log.warning("%s", text)
 
     @contextmanager
     def locked(self, name: str, wait: bool) -> Iterator[None]:
@@ -223,24 +235,54 @@ def _new_index() -> str:
     return f"index-{uuid.uuid4().hex[:8]}"
 
 
-def manifest(contents: Contents) -> str:
-    """What `Collections.contents` reads again."""
-    return json.dumps({"format": _FORMAT, **asdict(contents)})
+def _load(path: Path) -> Collection | None:
+    """The collection whose settings are in ``path``; None if there is none.
 
-
-def _load(path: Path) -> Collection:
+    Raises `CollectionError`.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Collection(data["name"], Path(data["folder"]), data["active"], data["index"])
-    except FileNotFoundError as error:
-        raise CollectionError(f"There is no {path} any more.") from error
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise CollectionError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CollectionError(f"{path} is damaged; delete its folder.") from error
 
 
-def _intact(path: Path) -> Collection | None:
+def _fails(snapshot: Snapshot, question: str) -> bool:
     try:
-        return _load(path)
-    except CollectionError as error:
-        _log.error("%s", error)
+        search([snapshot], question, 1)
+    except (OSError, DamagedIndex):
+        return True
+    return False
+
+
+@contextmanager
+def _refusal_noticed(name: str, folder: Path) -> Iterator[None]:
+    """Raises `CollectionError` for what the operating system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise CollectionError(_unreadable(name, error)) from error
+    except DamagedIndex as error:
+        # Whoosh takes a folder that cannot be listed for an empty one.
+        if (refusal := _refusal(folder)) is not None:
+            raise CollectionError(_unreadable(name, refusal)) from error
+        raise
+
+
+def _refusal(folder: Path) -> OSError | None:
+    """Why a folder that is there cannot be listed."""
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        return error
+    return None
+
+
+def _unreadable(name: str, error: OSError) -> str:
+    return f"The index of {name!r} cannot be read: {error.strerror or error}"

@@ -14,15 +14,20 @@ from pebble import ProcessExpired, ProcessPool
 
 from .errors import UnreadableFile
 from .readers import read
-from .snippets import Snippet, snippets
+from .snippets import Snippet, bounded, snippets
 
 # What takes no CPU, as a network folder that does not answer.
 _SECONDS = 600
+# Characters of what each snippet has a copy of.
+_LONGEST_NAME, _LONGEST_TAGS = 200, 500
 
 
 @dataclass(frozen=True)
 class Text:
-    """What was read of a file: its snippets with their number of words, or a ``problem``."""
+    """What was read of a file: its snippets with their number of words, or a ``problem``.
+
+    ``opened`` is False if the operating system did not let it be read, which may pass.
+    """
 
     title: str = ""
     author: str = ""
@@ -31,6 +36,7 @@ class Text:
     snippets: tuple[Snippet, ...] = ()
     words: int = 0
     problem: str | None = None
+    opened: bool = True
 
 
 class ReadingProcess:
@@ -86,10 +92,17 @@ def _read(path: Path, snippet_size: int, cpu_seconds: int) -> Text:
     try:
         document = read(path)
     except UnreadableFile as error:
-        return Text(problem=str(error))
+        return Text(problem=str(error), opened=not isinstance(error.__cause__, OSError))
     pieces = tuple(snippets(document, snippet_size))
     words = sum(len(piece.text.split()) for piece in pieces)
-    return Text(document.title, document.author, document.date, document.tags, pieces, words)
+    return Text(
+        title=bounded(document.title, _LONGEST_NAME),
+        author=bounded(document.author, _LONGEST_NAME),
+        date=document.date,
+        tags=bounded(document.tags, _LONGEST_TAGS),
+        snippets=pieces,
+        words=words,
+    )
 
 
 def _limit_memory(limit: int) -> None:

@@ -1,15 +1,18 @@
 """Bringing the index of a collection to the state of its folder."""
 
 import logging
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
-from .collections import Collection, Collections, Contents, FileState, manifest
+from .collections import Collection, Collections
+from .contents import Contents, FileState, manifest
 from .errors import CollectionError, DamagedIndex
 from .index import SnippetIndex, SourceFile
-from .reading import ReadingProcess
-from .scanning import FoundFile, scan
+from .reading import ReadingProcess, Text
+from .scanning import FoundFile, readable, scan
 
 _log = logging.getLogger(__name__)
 
@@ -44,9 +47,10 @@ def refresh(
     """
     collection = collections.find(name)
     with collections.locked(name, wait):
-        if not collection.folder.is_dir():
+        if (problem := _folder_problem(collection.folder)) is not None:
+            folder = readable(collection.folder)
             raise CollectionError(
-                f"The folder {collection.folder} of {name!r} is not there; what was read stays."
+                f"The folder {folder} of {name!r} {problem}; what was read stays."
             )
         work = _Refresh(collections, collection, limits, progress)
         try:
@@ -69,42 +73,60 @@ class _Refresh:
     def run(self) -> Contents:
         """See `refresh`. Raises `DamagedIndex`."""
         contents = self._contents()
-        files = contents.files
-        found = {file.name: file for file in scan(self._collection.folder, self._limits.exclude)}
-        removed = files.keys() - found.keys()
-        for name in removed:
-            del files[name]
-        changed = []
-        for file in found.values():
-            state = files.get(file.name)
-            if (problem := self._problem(file)) is not None:
-                if state is not None and state.snippets:
-                    removed.add(file.name)
-                files[file.name] = FileState(file.version, problem=problem, opened=False)
-            elif state is None or not state.opened or state.version != file.version:
-                changed.append(file)
+        scanned = scan(self._collection.folder, self._limits.exclude)
+        contents.others.clear()
+        contents.others.update(scanned.others.most_common())
+        removed, changed = self._compared(contents.files, scanned.files)
         done = 0
         with ReadingProcess() as reading:
             for batch in _batches(changed):
-                removed |= {file.name for file in batch if file.name in files}
                 added = []
                 paths = [self._collection.folder / file.name for file in batch]
                 texts = reading.read(paths, self._limits.snippet_size)
                 for file, text in zip(batch, texts, strict=True):
-                    files[file.name] = FileState(
-                        file.version, len(text.snippets), text.words, text.problem
-                    )
-                    modified = datetime.fromtimestamp(file.version[1] / 1e9).date()
-                    date = text.date or modified.isoformat()
-                    source = SourceFile(file.name, text.title, text.author, date, text.tags)
-                    added.append((source, text.snippets))
+                    state = contents.files.get(file.name)
+                    if text.opened or state is None:
+                        removed |= {file.name} if state is not None else set()
+                        contents.files[file.name] = _state(file, text)
+                        added.append((_source(file, text), text.snippets))
                     done += 1
                     self._progress(done, len(changed))
                 self._index().write(removed, added, manifest(contents))
                 removed = set()
-        if removed or manifest(contents) != self._index().snapshot().manifest:
+        if (
+            removed
+            or manifest(contents) != self._collections.snapshot(self._collection.name).manifest
+        ):
             self._index().write(removed, [], manifest(contents))
         return contents
+
+    def _compared(
+        self, files: dict[str, FileState], found: Sequence[FoundFile]
+    ) -> tuple[set[str], list[FoundFile]]:
+        """The files whose snippets must go, and those that must be read.
+
+        Brings ``files`` to the state of what is ``found``, but for the latter.
+        """
+        # What cannot be looked at now may be as it was.
+        closed = tuple(f.name for f in found if f.problem and (not f.name or f.name[-1] == "/"))
+        names = {file.name for file in found}
+        removed = {name for name in files if name not in names and not name.startswith(closed)}
+        for name in removed:
+            del files[name]
+        changed = []
+        for file in found:
+            state = files.get(file.name)
+            if file.problem is not None:
+                if state is None or not state.snippets:
+                    files[file.name] = FileState(file.version, problem=file.problem, opened=False)
+            elif file.version[0] > self._limits.file_size:
+                if state is not None and state.snippets:
+                    removed.add(file.name)
+                problem = f"it is larger than {self._limits.file_size} bytes"
+                files[file.name] = FileState(file.version, problem=problem, opened=False)
+            elif state is None or not state.opened or state.version != file.version:
+                changed.append(file)
+        return removed, changed
 
     def _contents(self) -> Contents:
         """What the index holds; nothing if it must be made anew."""
@@ -113,19 +135,32 @@ class _Refresh:
         if contents is None or contents.snippet_size != size:
             self._collections.discard_index(name)
             return Contents(size)
-        if contents.snippets != (count := self._index().snapshot().count):
+        if contents.snippets != (count := self._collections.snapshot(self._collection.name).count):
             text = f"it holds {count} snippets instead of {contents.snippets}"
             raise DamagedIndex(self._index().folder, text)
         return contents
 
-    def _problem(self, file: FoundFile) -> str | None:
-        """Why a file is not even opened."""
-        if file.version[0] > self._limits.file_size:
-            return f"it is larger than {self._limits.file_size} bytes"
-        return file.problem
-
     def _index(self) -> SnippetIndex:
         return self._collections.index(self._collection.name)
+
+
+def _folder_problem(folder: Path) -> str | None:
+    try:
+        with os.scandir(folder):
+            return None
+    except (FileNotFoundError, NotADirectoryError):
+        return "is not there"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def _state(file: FoundFile, text: Text) -> FileState:
+    return FileState(file.version, len(text.snippets), text.words, text.problem, text.opened)
+
+
+def _source(file: FoundFile, text: Text) -> SourceFile:
+    modified = datetime.fromtimestamp(file.version[1] / 1e9).date().isoformat()
+    return SourceFile(file.name, text.title, text.author, text.date or modified, text.tags)
 
 
 def _batches(files: list[FoundFile]) -> Iterator[list[FoundFile]]:

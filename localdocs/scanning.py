@@ -2,21 +2,25 @@
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from pathspec import GitIgnoreSpec
 
-from .readers import READERS
+from .readers import is_readable
+
+_LONGEST_SUFFIX = 12  # characters; what is longer is a part of the name
 
 
 @dataclass(frozen=True)
 class FoundFile:
     """A file that can perhaps be read, or a folder that cannot.
 
-    ``name`` is the path below the collection's folder, with ``/``. ``version`` changes when the
-    file does: size in bytes, times of modification and of the last change, in nanoseconds.
+    ``name`` is the path below the collection's folder, with ``/``, that of a folder with one at
+    its end. ``version`` changes when the file does: size in bytes, times of modification and of
+    the last change, in nanoseconds.
     """
 
     name: str
@@ -24,41 +28,75 @@ class FoundFile:
     problem: str | None = None
 
 
-def scan(folder: Path, exclude: Sequence[str]) -> Iterator[FoundFile]:
-    """All files below ``folder`` in a format that can be read.
+@dataclass
+class Scan:
+    """What is in a folder: ``files``, and how many ``others`` there are, by suffix."""
+
+    files: list[FoundFile] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+
+
+def scan(folder: Path, exclude: Sequence[str]) -> Scan:
+    """All files below ``folder`` in a format that can be read; those in others are counted.
 
     Left out are symbolic links, hidden files and folders, and what one of the patterns in
     ``exclude`` fits, which are .gitignore's.
     """
+    found = Scan()
     excluded = GitIgnoreSpec.from_lines(exclude)
     waiting = [""]
     while waiting:
         place = waiting.pop()
         try:
             entries = sorted(os.scandir(folder / place), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            continue  # deleted in between
         except OSError as error:
-            yield FoundFile(place, (0, 0, 0), f"the folder cannot be read: {error.strerror}")
+            problem = f"the folder cannot be read: {error.strerror}"
+            found.files.append(FoundFile(place, (0, 0, 0), problem))
             continue
-        for entry in entries:
-            name = place + entry.name
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue  # deleted in between
-            if _hidden(entry.name, status):
-                continue
+        for name, status in _statuses(place, entries, found):
             if stat.S_ISDIR(status.st_mode):
                 if not excluded.match_file(name + "/"):
                     waiting.append(name + "/")
-            elif not stat.S_ISREG(status.st_mode) or not is_document(name):
-                continue
-            elif not excluded.match_file(name):
-                yield FoundFile(name, (status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+            elif stat.S_ISREG(status.st_mode) and not excluded.match_file(name):
+                if is_readable(name.rpartition("/")[2]):
+                    version = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                    found.files.append(FoundFile(name, version))
+                else:
+                    found.others[_suffix(name)] += 1
+    return found
 
 
-def is_document(name: str) -> bool:
-    """Whether a file of that name is in a format that can be read."""
-    return PurePath(name).suffix.lower() in READERS
+def readable(name: object) -> str:
+    """A file's name or path to be shown: U+FFFD for what of it is not text, or not printable."""
+    # On Linux a name is bytes.
+    text = os.fsencode(str(name)).decode(errors="replace")
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def _statuses(
+    place: str, entries: Sequence[os.DirEntry[str]], found: Scan
+) -> Iterator[tuple[str, os.stat_result]]:
+    """The names and statuses of what is not hidden; what has none is noted in ``found``."""
+    for entry in entries:
+        name = place + entry.name
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # deleted in between
+        except OSError as error:
+            if is_readable(entry.name):
+                problem = f"it cannot be opened: {error.strerror}"
+                found.files.append(FoundFile(name, (0, 0, 0), problem))
+            continue
+        if not _hidden(entry.name, status):
+            yield name, status
+
+
+def _suffix(name: str) -> str:
+    suffix = PurePath(name).suffix.lower()
+    return suffix if len(suffix) <= _LONGEST_SUFFIX and " " not in suffix else ""
 
 
 def _hidden(name: str, status: os.stat_result) -> bool:

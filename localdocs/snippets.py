@@ -1,6 +1,6 @@
 """Cutting what a reader gave into snippets that fit into a prompt."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,14 +9,19 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 # Characters. The splitter's time grows with the square of a paragraph's length.
 _PORTION = 50_000
+_LONGEST_HEADING = 200  # each snippet has a copy of those above it
 
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a document: its text, and its number if the format has pages."""
+    """A part of a document: its text, and its number if the format has pages.
+
+    ``headings`` stand above all of it, outermost first.
+    """
 
     text: str
     number: int | None = None
+    headings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,19 +67,27 @@ def snippets(document: Document, size: int) -> Iterator[Snippet]:
     """
     splitter = MarkdownSplitter(size) if document.markdown else TextSplitter(size)
     for page in document.pages:
-        headings = _Headings(page.text) if document.markdown else None
+        headings = _Headings(page.headings, page.text if document.markdown else "")
         position, line, end = 0, 1, 0
         for start, text in _chunks(splitter, page.text):
             line += page.text.count("\n", position, start)
             position, gap, end = start, page.text[end:start], start + len(text)
             yield Snippet(
                 text=text,
-                headings=headings.above(line) if headings else "",
+                headings=headings.above(line),
                 page=page.number,
                 first_line=line if document.lines else None,
                 last_line=line + text.count("\n") if document.lines else None,
                 gap=gap or "\n\n",
             )
+
+
+def bounded(text: str, length: int) -> str:
+    """``text`` in one line, cut after a word if it has more than ``length`` characters."""
+    line = " ".join(text[: 2 * length].split())
+    if len(line) <= length and len(text) <= 2 * length:
+        return line
+    return f"{line[:length].rpartition(' ')[0] or line[: length - 1]}…"
 
 
 def _chunks(splitter: TextSplitter | MarkdownSplitter, text: str) -> Iterator[tuple[int, str]]:
@@ -93,15 +106,17 @@ def _chunks(splitter: TextSplitter | MarkdownSplitter, text: str) -> Iterator[tu
 class _Headings:
     """The headings of a Markdown text, to be asked for lines in ascending order."""
 
-    def __init__(self, text: str) -> None:
-        tokens = MarkdownIt().parse(text)
+    def __init__(self, outer: Sequence[str], text: str) -> None:
+        self._path = [(0, bounded(title, _LONGEST_HEADING)) for title in outer]
+        parser = MarkdownIt()
+        parser.core.ruler.enableOnly(["normalize", "block"])  # twice as fast as with what is inside
+        tokens = parser.parse(text)
         self._coming = [
-            (opening.map[0] + 1, int(opening.tag[1:]), inline.content)
+            (opening.map[0] + 1, int(opening.tag[1:]), bounded(inline.content, _LONGEST_HEADING))
             for opening, inline in pairwise(tokens)
             if opening.type == "heading_open" and opening.map is not None
         ]
         self._coming.reverse()
-        self._path: list[tuple[int, str]] = []
 
     def above(self, line: int) -> str:
         """The headings under which ``line`` is, outermost first."""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from filelock import FileLock
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -21,8 +21,8 @@ from watchdog.observers.api import ObservedWatch
 
 from .collections import Collection, Collections
 from .errors import CollectionBusy, LocalDocsError
+from .readers import is_readable
 from .refreshing import Limits, refresh
-from .scanning import is_document
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class _Watched(FileSystemEventHandler):
             event.is_directory and event.event_type == "modified"
         ):
             return
-        if event.is_directory or any(map(is_document, names)):
+        if event.is_directory or any(is_readable(PurePath(name).name) for name in names):
             self._last = time.monotonic()
             if not self.pending:
                 self._first, self.pending = self._last, True
@@ -126,7 +126,8 @@ class _Watching:
 
     def _look(self) -> None:
         """Begins to watch what is active, and stops to watch what is not."""
-        active = {c for c in self._collections.all() if c.active and c.folder.is_dir()}
+        # Other than Path.is_dir, os.path.isdir takes a network disk that is gone.
+        active = {c for c in self._collections.all() if c.active and os.path.isdir(c.folder)}  # noqa: PTH112
         for collection in self._watched.keys() - active:
             watched = self._watched.pop(collection)
             if watched.watch is not None:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -198,4 +199,54 @@ def test_a_collection_that_is_just_read_is_waited_for(
         assert process.poll() is None
         assert "is just reading" in run("remove", "Fruit", code=1)
     output, _ = process.communicate()
+    assert "Fruit: 2 files" in output
+
+
+def test_files_of_other_kinds_are_counted(run: Run, folder: Path) -> None:
+    for i, suffix in enumerate((".mp4", ".zip", "", ".x", ".y", ".z")):
+        for n in range(9 - i):
+            (folder / f"{n}{suffix}").write_bytes(b"x")
+    line = "39 files of other kinds: 9 .mp4, 8 .zip, 7 without a suffix, 6 .x, 5 .y, …"
+    assert run("create", "Fruit", str(folder)).splitlines()[-1] == line
+    assert run("refresh", "Fruit").splitlines()[-1] == line
+    assert run("show", "Fruit").splitlines()[-1] == line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such names")
+def test_names_that_are_no_text_are_shown_and_quoted(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"f\xe9")
+    (folder / os.fsdecode(b"s\xfcb")).mkdir(parents=True)
+    (folder / os.fsdecode(b"s\xfcb/caf\xe9.txt")).write_text("apples and pears")
+    (folder / os.fsdecode(b"\xe9.\xe9")).write_text("")
+
+    def run(*arguments: str | bytes) -> str:
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", "localdocs", *arguments]
+        environment = {"GPT4ALL_DATA_DIR": str(tmp_path / "data"), "PYTHONIOENCODING": "utf-8"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode()
+
+    assert "Fruit: 1 files" in run("create", "Fruit", os.fsencode(folder))
+    assert f"{tmp_path}/f\ufffd" in run("list")
+    shown = run("show", "Fruit")
+    assert "  s\ufffdb/caf\ufffd.txt  1 snippets" in shown
+    assert "1 files of other kinds: 1 .\ufffd" in shown
+    assert "Fruit: 1 files" in run("refresh")
+    assert "s\ufffdb/caf\ufffd.txt, lines 1-1" in run("search", "Fruit", "apples")
+    [found] = json.loads(run("search", "Fruit", "apples", "--json"))["references"]
+    assert found["file"] == "caf\ufffd.txt"
+    assert "f\ufffd stays as it is" in run("remove", "Fruit")
+
+
+def test_what_cannot_be_read_stops_no_other(run: Run, folder: Path, tmp_path: Path) -> None:
+    run("create", "Fruit", str(folder))
+    run("create", "Berries", str(folder))
+    [index] = (tmp_path / "data/localdocs").glob("Berries-*/index-*")
+    index.rename(tmp_path / "away")
+    index.write_text("")
+    berries, fruit = run("list").splitlines()
+    assert "The index of 'Berries' cannot be read: Not a directory" in berries
+    assert "2 files" in fruit
+    output = run("refresh", code=1)
+    assert "Error: The index of 'Berries' cannot be read" in output
     assert "Fruit: 2 files" in output

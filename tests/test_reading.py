@@ -48,6 +48,14 @@ def test_files_come_back_in_their_order_with_their_words(tmp_path: Path) -> None
     assert {text.words for text in texts} == {3}
 
 
+def test_what_the_system_refuses_is_told_from_what_is_damaged(tmp_path: Path) -> None:
+    damaged, empty = write(tmp_path, "a.pdf", "x"), write(tmp_path, "a.txt", "")
+    with ReadingProcess() as reading:
+        texts = list(reading.read([tmp_path / "gone.txt", damaged, empty], 512))
+    assert [text.opened for text in texts] == [False, True, True]
+    assert all(text.problem for text in texts)
+
+
 @posix_only
 def test_a_file_that_takes_too_much_memory_is_given_up(tmp_path: Path) -> None:
     paths = [write(tmp_path, "a.txt", "before"), bomb(tmp_path), write(tmp_path, "b.txt", "after")]

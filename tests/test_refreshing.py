@@ -1,15 +1,19 @@
+import errno
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-from localdocs import collections as collections_module
+from localdocs import contents as contents_module
+from localdocs import refreshing
 from localdocs.collections import Collections
 from localdocs.errors import CollectionBusy, CollectionError
+from localdocs.reading import Text
 from localdocs.refreshing import Limits, refresh
 
 from .server import ROOT
@@ -134,7 +138,7 @@ def test_an_index_of_an_older_form_is_made_anew(
     collections: Collections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read(collections)
-    monkeypatch.setattr(collections_module, "_FORMAT", 999)
+    monkeypatch.setattr(contents_module, "_FORMAT", 999)
     assert collections.contents("Fruit") is None
     assert read(collections) == 2
 
@@ -251,3 +255,172 @@ def test_odd_names_are_read(collections: Collections, folder: Path) -> None:
         (folder / name).unlink()
     read(collections)
     assert found(collections, "cherries") == []
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, name: str, number: int = errno.EIO) -> None:
+    """Lets the operating system refuse a folder of that name, as a network disk may."""
+    scandir = os.scandir
+
+    def refusing(path: Path) -> Any:
+        if Path(path).name == name:
+            raise OSError(number, os.strerror(number), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+
+def test_what_is_in_a_folder_that_cannot_be_read_now_stays(
+    collections: Collections, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub/c.txt").write_text("cherries")
+    read(collections)
+    with monkeypatch.context() as patched:
+        refuse(patched, "sub")
+        (folder / "b.md").write_text("quinces")
+        contents = refresh(collections, "Fruit", Limits())
+    assert contents.problems == {"sub/": "the folder cannot be read: Input/output error"}
+    assert (found(collections, "cherries"), found(collections, "quinces")) == (
+        ["sub/c.txt"],
+        ["b.md"],
+    )
+    assert read(collections) == 0
+    contents = collections.contents("Fruit")
+    assert contents is not None
+    assert contents.problems == {}
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_collections_folder_that_cannot_be_read_loses_nothing(
+    collections: Collections, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    read(collections)
+    refuse(monkeypatch, folder.name, number)
+    with pytest.raises(CollectionError, match=r"cannot be read \(.*\); what was read stays"):
+        refresh(collections, "Fruit", Limits())
+    assert found(collections, "apples") == ["a.txt"]
+
+
+def test_a_file_that_cannot_be_opened_now_stays_and_is_tried_again(
+    collections: Collections, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(collections)
+
+    class Refusing:
+        def __enter__(self) -> "Refusing":
+            return self
+
+        def __exit__(self, *exception: object) -> None:
+            pass
+
+        def read(self, paths: list[Path], size: int) -> list[Text]:
+            return [Text(problem="it cannot be opened", opened=False) for _ in paths]
+
+    (folder / "a.txt").write_text("cherries")
+    (folder / "c.txt").write_text("cherries")
+    with monkeypatch.context() as patched:
+        patched.setattr(refreshing, "ReadingProcess", Refusing)
+        contents = refresh(collections, "Fruit", Limits())
+    assert contents.problems == {"c.txt": "it cannot be opened"}
+    assert found(collections, "apples") == ["a.txt"]
+    assert read(collections) == 2
+    assert found(collections, "cherries") == ["a.txt", "c.txt"]
+
+
+def test_files_of_other_kinds_are_counted_anew(collections: Collections, folder: Path) -> None:
+    for name in ("a.mp4", "b.zip", "c.zip", "d"):
+        (folder / name).write_bytes(b"x")
+    others = refresh(collections, "Fruit", Limits()).others
+    assert list(others.items()) == [(".zip", 2), (".mp4", 1), ("", 1)]
+    (folder / "a.mp4").unlink()
+    assert read(collections) == 0
+    assert collections.contents("Fruit").others == {".zip": 2, "": 1}
+
+
+def test_titles_authors_and_tags_have_a_bound(collections: Collections, folder: Path) -> None:
+    long = "word " * 2000
+    (folder / "c.md").write_text(f"---\ntitle: {long}\nauthor: {long}\ntags: {long}\n---\ncherry\n")
+    read(collections)
+    [source] = collections.search([collections.find("Fruit")], "cherry", 1)
+    file = source.hit.file
+    assert [len(file.title), len(file.author), len(file.tags)] == [200, 200, 500]
+
+
+def no_settings(place: Path) -> None:
+    (place / "collection.json").unlink()
+    (place / "collection.json").mkdir()
+
+
+def no_index(place: Path) -> None:
+    [index] = place.glob("index-*")
+    index.rename(place / "away")
+    index.write_text("")
+
+
+@pytest.mark.parametrize("break_", [no_settings, no_index])
+def test_a_collection_that_cannot_be_read_is_left_out_until_it_is_back(
+    collections: Collections,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    break_: Callable[[Path], None],
+) -> None:
+    collections.create("Other", folder)
+    for name in ("Fruit", "Other"):
+        refresh(collections, name, Limits())
+    [place] = collections.folder.glob("Other-*")
+    before = (place / "collection.json").read_text()
+    break_(place)
+    fresh = Collections(collections.folder)
+    for _ in range(3):
+        sources = fresh.search(fresh.all(), "apples", 5)
+        assert [source.collection.name for source in sources] == ["Fruit"]
+    assert caplog.text.count("cannot be read") == 1
+    with pytest.raises(CollectionError, match="cannot be read"):
+        fresh.contents("Other")
+    if (place / "away").exists():
+        [index] = place.glob("index-*")
+        index.unlink()
+        (place / "away").rename(index)
+    else:
+        (place / "collection.json").rmdir()
+        (place / "collection.json").write_text(before)
+    sources = fresh.search(fresh.all(), "apples", 5)
+    assert [source.collection.name for source in sources] == ["Fruit", "Other"]
+
+
+def test_an_index_whose_disk_goes_in_a_search_is_left_out(
+    collections: Collections,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    collections.create("Other", folder)
+    for name in ("Fruit", "Other"):
+        refresh(collections, name, Limits())
+    gone = collections.snapshot("Other")
+
+    def fail(number: int) -> NoReturn:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(gone, "stored", fail)
+    sources = collections.search(collections.all(), "apples", 5)
+    assert [source.collection.name for source in sources] == ["Fruit"]
+    assert "The index of 'Other' cannot be read: Stale" in caplog.text
+    assert collections.contents("Other") is not None
+
+
+def test_an_index_that_cannot_be_listed_is_not_discarded(
+    collections: Collections, caplog: pytest.LogCaptureFixture
+) -> None:
+    read(collections)
+    assert found(collections, "apples") == ["a.txt"]
+    [place] = collections.folder.glob("Fruit-*")
+    no_index(place)
+    assert found(collections, "apples") == []
+    assert "The index of 'Fruit' cannot be read" in caplog.text
+    with pytest.raises(CollectionError, match="cannot be read"):
+        refresh(collections, "Fruit", Limits())
+    [index] = place.glob("index-*")
+    index.unlink()
+    (place / "away").rename(index)
+    assert found(collections, "apples") == ["a.txt"]

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from localdocs.scanning import scan
+from localdocs.scanning import readable, scan
 
 
 def names(folder: Path, *exclude: str) -> set[str]:
-    return {file.name for file in scan(folder, exclude)}
+    return {file.name for file in scan(folder, exclude).files}
 
 
 def make(folder: Path, *files: str) -> None:
@@ -26,6 +26,24 @@ def test_documents_are_found_at_every_depth(tmp_path: Path) -> None:
 def test_other_formats_are_left_out(tmp_path: Path) -> None:
     make(tmp_path, "a.exe", "b", "c.jpg", "txt", "d.txt~")
     assert names(tmp_path) == set()
+
+
+def test_known_files_without_a_suffix_are_found(tmp_path: Path) -> None:
+    make(tmp_path, "README", "x/Makefile", "readme.bak")
+    assert names(tmp_path) == {"README", "x/Makefile"}
+
+
+def test_files_of_other_kinds_are_counted_by_suffix(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4", "b/c.MP4", "b/d.zip", "e", "f. of a long name", "g.txt")
+    make(tmp_path, ".h.zip", ".i/j.zip", "k/l.zip", "m.bak")
+    found = scan(tmp_path, ["k/", "*.bak"])
+    assert found.others == {".mp4": 2, ".zip": 1, "": 2}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such names")
+def test_a_name_is_readable() -> None:
+    assert readable("a ü 日本.txt") == "a ü 日本.txt"
+    assert readable("caf\udce9\n\x1b[2J.txt") == "caf\ufffd\ufffd\ufffd[2J.txt"
 
 
 def test_what_is_hidden_is_left_out(tmp_path: Path) -> None:
@@ -78,7 +96,7 @@ def test_a_version_changes_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
 
     def version() -> tuple[int, int, int]:
-        [file] = scan(tmp_path, [])
+        [file] = scan(tmp_path, []).files
         return file.version
 
     versions = {version(), version()}

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from localdocs.snippets import Document, Page, snippets
@@ -58,3 +60,43 @@ def test_headings_above_a_snippet_are_its_own() -> None:
     assert found["Some text."] == "Book > First part"
     assert found["More text."] == "Book > Second part"
     assert found["Last text."] == "Another"
+
+
+def test_headings_have_a_bound() -> None:
+    long = "word " * 10_000
+    for heading in (f"# {long}", f"{long}\n==="):
+        [*_, last] = snippets(Document((Page(f"{heading}\n\nText."),), markdown=True), 200)
+        assert last.text.endswith("Text.")
+        assert last.headings == "word " * 39 + "word…"
+
+
+def test_headings_of_a_page_are_above_its_own() -> None:
+    document = Document((Page("# Two\n\nText.", headings=("x" * 999, "One")),), markdown=True)
+    [snippet] = snippets(document, 200)
+    assert snippet.headings == f"{'x' * 199}… > One > Two"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 50_000,
+        "[a](" * 20_000,
+        ">" * 10_000 + " a",
+        "*a " * 50_000,
+        "`" * 50_000,
+        "<!--" * 50_000,
+        "[a]: b\n" * 50_000,
+        "\n".join(" " * 2 * i + "- a" for i in range(1000)),
+        "# a\n" * 20_000,
+        "# " + "x" * 1_000_000,
+        "x" * 1_000_000,
+        "word " * 200_000,
+        "\n" * 1_000_000,
+    ],
+    ids=lambda text: repr(text[:6]),
+)
+@pytest.mark.parametrize("markdown", [False, True])
+def test_no_text_takes_long(text: str, markdown: bool) -> None:
+    begun = time.process_time()
+    cut(text, 512, markdown=markdown)
+    assert time.process_time() - begun < 5

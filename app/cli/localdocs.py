@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, TextIO
 import click
 from flask.cli import AppGroup
 
-from localdocs.collections import Collection, Contents, Source
+from localdocs.collections import Collection, Source
+from localdocs.contents import Contents
 from localdocs.errors import CollectionBusy, LocalDocsError
 from localdocs.prompt import reference
 from localdocs.refreshing import refresh
+from localdocs.scanning import readable
 
 from ..service import service
 from . import shown_errors
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
+
+_KINDS = 5  # of files that are not read: so many are named
 
 _errors = partial(shown_errors, LocalDocsError, OSError)
 
@@ -43,8 +47,12 @@ def list_command() -> None:
         width = max((len(collection.name) for collection in collections), default=0)
         for collection in collections:
             state = "active" if collection.active else "inactive"
-            counts = _counts(service().collections.contents(collection.name))
-            click.echo(f"{collection.name:{width}}  {state:8}  {counts}, {collection.folder}")
+            try:
+                counts = _counts(service().collections.contents(collection.name))
+            except LocalDocsError as error:
+                counts = str(error)
+            folder = readable(collection.folder)
+            click.echo(f"{collection.name:{width}}  {state:8}  {counts}, {folder}")
 
 
 @localdocs_cli.command("show")
@@ -55,10 +63,15 @@ def show_command(name: str) -> None:
         collection = service().collections.find(name)
         contents = service().collections.contents(name)
         state = "active" if collection.active else "inactive"
-        click.echo(f"{collection.name}, {state}, {collection.folder}\n{_counts(contents)}")
-        for file, known in sorted(contents.files.items() if contents else ()):
-            problem = known.problem
-            click.echo(f"  {file}  {problem or f'{known.snippets} snippets, {known.words} words'}")
+        click.echo(
+            f"{collection.name}, {state}, {readable(collection.folder)}\n{_counts(contents)}"
+        )
+        if contents is None:
+            return
+        for file, known in sorted(contents.files.items()):
+            told = known.problem or f"{known.snippets} snippets, {known.words} words"
+            click.echo(f"  {readable(file)}  {told}")
+        _show_others(contents)
 
 
 @localdocs_cli.command("activate")
@@ -85,8 +98,12 @@ def refresh_command(name: str | None) -> None:
     """Read what has changed in a collection's folder, or in those of all."""
     with _errors():
         collections = service().collections
-        for collection in [collections.find(name)] if name is not None else collections.all():
-            _refresh(collection)
+        if name is not None:
+            _refresh(collections.find(name))
+            return
+    refreshed = [_is_refreshed(collection) for collection in collections.all()]
+    if not all(refreshed):
+        raise click.exceptions.Exit(1)
 
 
 @localdocs_cli.command("remove")
@@ -96,7 +113,7 @@ def remove_command(name: str) -> None:
     with _errors():
         folder = service().collections.find(name).folder
         service().collections.remove(name)
-    click.echo(f"{name} is removed; {folder} stays as it is.")
+    click.echo(f"{name} is removed; {readable(folder)} stays as it is.")
 
 
 @localdocs_cli.command("search")
@@ -138,14 +155,24 @@ def _show(source: Source) -> None:
     if snippet.first_line is not None:
         place += f", lines {snippet.first_line}-{snippet.last_line}"
     note = "" if source.hit.relates else "  (too little in common for a chat)"
-    click.echo(f"{source.hit.file.name}{place}  score {source.hit.score:.2f}{note}")
+    click.echo(f"{readable(source.hit.file.name)}{place}  score {source.hit.score:.2f}{note}")
     click.echo("".join(f"    {line}\n" for line in snippet.text.splitlines()))
+
+
+def _is_refreshed(collection: Collection) -> bool:
+    """Refreshes one of several: what is wrong with it is said, and stops no other."""
+    try:
+        _refresh(collection)
+    except (LocalDocsError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
+        return False
+    return True
 
 
 def _refresh(collection: Collection) -> None:
     service_ = service()
     bar: ProgressBar[int]
-    with click.progressbar(length=1, label=f"Reading {collection.folder}") as bar:
+    with click.progressbar(length=1, label=f"Reading {readable(collection.folder)}") as bar:
 
         def progress(done: int, all_: int) -> None:
             bar.length = all_
@@ -159,7 +186,18 @@ def _refresh(collection: Collection) -> None:
             contents = refresh(*arguments)
     click.echo(f"{collection.name}: {_counts(contents)}.")
     for file, problem in sorted(contents.problems.items()):
-        click.echo(f"  {file}: {problem}")
+        click.echo(f"  {readable(file)}: {problem}")
+    _show_others(contents)
+
+
+def _show_others(contents: Contents) -> None:
+    """Says what was left out for its format."""
+    if contents.others:
+        kinds = [
+            f"{n} {readable(kind) or 'without a suffix'}" for kind, n in contents.others.items()
+        ]
+        named = ", ".join(kinds[:_KINDS]) + (", …" if len(kinds) > _KINDS else "")
+        click.echo(f"{sum(contents.others.values())} files of other kinds: {named}")
 
 
 def _counts(contents: Contents | None) -> str:

@@ -4,18 +4,24 @@ They are called in a process of their own (`..reading`).
 """
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 from ..errors import UnreadableFile
 from ..snippets import Document
 from .cleaning import cleaned
+from .data import json_, json_lines, xml
+from .delimited import delimited
 from .epub import epub
 from .html import html
 from .mail import eml, mbox
+from .markdown import markdown
+from .notebook import notebook
 from .ooxml import docx, pptx
 from .opendocument import odp, odt
 from .pdf import pdf
-from .plain import markdown, text
+from .plain import NAMES, SUFFIXES, text
+from .rst import rst
 from .rtf import rtf
 from .spreadsheets import spreadsheet
 
@@ -23,7 +29,7 @@ from .spreadsheets import spreadsheet
 def read(path: Path) -> Document:
     """The text of the file at ``path``. Raises `UnreadableFile` with the reason."""
     try:
-        document = READERS[path.suffix.lower()](path)
+        document = _reader(path.name)(path)
     except (UnreadableFile, MemoryError):
         raise
     except OSError as error:
@@ -33,16 +39,46 @@ def read(path: Path) -> Document:
         raise UnreadableFile(f"it is damaged: {str(error) or repr(error)}") from error
     if not any(page.text.strip() for page in document.pages):
         raise UnreadableFile("there is no text in it")
+    pages = (
+        replace(page, text=_encodable(page.text), headings=tuple(map(_encodable, page.headings)))
+        for page in document.pages
+    )
+    about = (document.title, document.author, document.tags)
+    title, author, tags = map(_encodable, about)
+    document = replace(document, pages=tuple(pages), title=title, author=author, tags=tags)
     return cleaned(document, prose=path.suffix.lower() in _PROSE)
+
+
+def _encodable(text: str) -> str:
+    """``text`` with U+FFFD for halves of surrogate pairs: JSON can hold them, an answer cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def is_readable(name: str) -> bool:
+    """Whether a file of that name is in a format that can be read."""
+    path = PurePath(name)
+    return path.suffix.lower() in READERS or path.name.lower() in NAMES
+
+
+def _reader(name: str) -> Callable[[Path], Document]:
+    return text if name.lower() in NAMES else READERS[PurePath(name).suffix.lower()]
 
 
 # Where a hyphen at the end of a line may divide a word; in a program or a log it does not.
 _PROSE = {".txt", ".rst", ".md", ".markdown"}
 
 READERS: dict[str, Callable[[Path], Document]] = {
-    ".txt": text,
-    ".rst": text,
-    ".csv": text,
+    **dict.fromkeys(SUFFIXES, text),
+    **dict.fromkeys((".csv", ".tsv", ".tab"), delimited),
+    **dict.fromkeys((".json", ".geojson"), json_),
+    **dict.fromkeys((".jsonl", ".ndjson"), json_lines),
+    **dict.fromkeys((".xml", ".rss", ".atom", ".opml"), xml),
+    **dict.fromkeys((".rst", ".rest"), rst),
+    ".ipynb": notebook,
     ".md": markdown,
     ".markdown": markdown,
     ".html": html,

@@ -34,16 +34,17 @@ def named_rows(rows: Iterable[Sequence[str]]) -> Iterator[str]:
             yield line
 
 
-def header(first: Sequence[Sequence[str]]) -> tuple[int, list[str]]:
+def header(first: Sequence[Sequence[str]], usual: bool = False) -> tuple[int, list[str]]:
     """Which of the ``first`` rows of a table has the columns' names, and the names.
 
     If none has: -1 and no names. Above it may stand a few shorter rows, as the table's title.
+    ``usual`` says that such tables have names if nothing speaks against it.
     """
     table = [[" ".join(cell.split()) for cell in row] for row in first]
     filled = [sum(map(bool, row)) for row in table]
     width = Counter(filter(None, filled)).most_common(1)[0][0] if any(filled) else 0
     place = next((n for n, count in enumerate(filled[:_PREAMBLE]) if 2 * count > width), -1)
-    if place < 0 or not _is_header(table[place], table[place + 1 :]):
+    if place < 0 or not _is_header(table[place], table[place + 1 :], usual):
         return -1, []
     return place, [_name(cell) for cell in table[place]]
 
@@ -58,7 +59,7 @@ def named_row(names: Sequence[str], row: Sequence[str]) -> str:
     return "; ".join(cells)
 
 
-def _is_header(cells: list[str], rows: list[list[str]]) -> bool:
+def _is_header(cells: list[str], rows: list[list[str]], usual: bool) -> bool:
     """Whether ``cells`` are names of what stands below them, in ``rows``."""
     while cells and not cells[-1]:
         cells = cells[:-1]
@@ -82,7 +83,7 @@ def _is_header(cells: list[str], rows: list[list[str]]) -> bool:
     # Two columns of words can as well be names on the left and their values on the right.
     return (
         any(below not in {"text", "", name} for name, below in kinds)
-        or (len(cells) > 2 and any(columns))
+        or ((usual or len(cells) > 2) and any(columns))
         or any(len({*column}) < len(column) for column in columns)
         or _in_other_case(cells, [value for column in columns for value in column])
     )

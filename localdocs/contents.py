@@ -1,0 +1,69 @@
+"""What was read of a collection, as it is kept beside the snippets."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+# Another number makes every index anew: what terms are made of a text, and their weights.
+_FORMAT = 4
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as it was read; ``version`` is that of `FoundFile`.
+
+    ``problem`` says why there are no snippets of it, ``opened`` whether that is known from its
+    inside.
+    """
+
+    version: tuple[int, int, int]
+    snippets: int = 0
+    words: int = 0
+    problem: str | None = None
+    opened: bool = True
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in an index: the files that were read, by name, and the size of the snippets.
+
+    ``others`` says how many files there were in other formats, by suffix, the most frequent first.
+    """
+
+    snippet_size: int
+    files: dict[str, FileState] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def snippets(self) -> int:
+        """How many snippets there are."""
+        return sum(state.snippets for state in self.files.values())
+
+    @property
+    def words(self) -> int:
+        """How many words are in them."""
+        return sum(state.words for state in self.files.values())
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Why files give no snippets, by name."""
+        return {name: s.problem for name, s in self.files.items() if s.problem is not None}
+
+
+def manifest(contents: Contents) -> str:
+    """``contents`` as a text for `parsed`."""
+    return json.dumps({"format": _FORMAT, **asdict(contents)})
+
+
+def parsed(manifest: str) -> Contents | None:
+    """What `manifest` was made of; None if that is done in another way today.
+
+    Raises `ValueError`, `KeyError`, `TypeError` or `AttributeError` if it is damaged.
+    """
+    data = json.loads(manifest or "{}")
+    if data.get("format") != _FORMAT:
+        return None
+    files = {
+        file: FileState(**{**state, "version": tuple(state["version"])})
+        for file, state in data["files"].items()
+    }
+    return Contents(data["snippet_size"], files, data["others"])

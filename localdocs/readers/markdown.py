@@ -1,0 +1,77 @@
+"""Markdown, with what stands about the document in front of it."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..snippets import Document, Page
+from .encodings import decoded
+
+_FRONT_MATTER = re.compile(
+    r"---[ \t]*\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)"
+    r"|\+\+\+[ \t]*\n(?P<toml>.*?)^\+\+\+[ \t]*(?:\n|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+_LONGEST = 50_000  # characters of it
+_AUTHOR, _TAGS = ("author", "authors"), ("tags", "keywords", "categories", "category")
+# Without one of these, what stands between two lines is text.
+_KNOWN = {"title", "date", "layout", "slug", "id", "description", "draft", *_AUTHOR, *_TAGS}
+
+
+def markdown(path: Path) -> Document:
+    """The text as it is, with its headings; title, author, date and tags of its front matter.
+
+    Front matter is not text, but its lines count.
+    """
+    text = decoded(path.read_bytes())
+    match = _FRONT_MATTER.match(text, 0, _LONGEST)
+    fields = _fields(match) if match else None
+    if match is None or fields is None:
+        return Document((Page(text),), markdown=True)
+    return Document(
+        (Page("\n" * match.group().count("\n") + text[match.end() :]),),
+        title=" ".join(_words(fields, "title")),
+        author=", ".join(_words(fields, *_AUTHOR)),
+        date=iso_date(next(_words(fields, "date"), "")),
+        tags=", ".join(_words(fields, *_TAGS)),
+        markdown=True,
+    )
+
+
+def _fields(match: re.Match[str]) -> Mapping[str, Any] | None:
+    """The fields of front matter by their names in small letters; None if it is something else."""
+    try:
+        if match["toml"] is not None:
+            fields: Any = tomllib.loads(match["toml"])
+        else:
+            fields = yaml.safe_load(match["yaml"])
+    # safe_load lets some errors of its own out: for a date such as 2024-13-01.
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError):
+        return None
+    if not isinstance(fields, dict):
+        return None
+    fields = {str(name).lower(): value for name, value in fields.items()}
+    return fields if fields.keys() & _KNOWN else None
+
+
+def _words(fields: Mapping[str, Any], *names: str) -> Iterator[str]:
+    """The values of some fields, each of which is a value, a list, or a list of named things."""
+    for name in names:
+        value = fields.get(name)
+        for one in value if isinstance(value, list) else [value]:
+            word = one.get("name") if isinstance(one, dict) else one
+            if isinstance(word, str | int | float | date):
+                yield " ".join(str(word).split())
+
+
+def iso_date(text: str) -> str:
+    """The day with which ``text`` begins, if it is written ``YYYY-MM-DD``; else empty."""
+    try:
+        return date.fromisoformat(text[:10]).isoformat()
+    except ValueError:
+        return ""

@@ -1,0 +1,37 @@
+"""Jupyter's notebooks."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..snippets import Document, Page
+from .data import json_
+from .encodings import decoded
+
+
+def notebook(path: Path) -> Document:
+    """Its text with headings, its code and what that wrote."""
+    try:
+        cells = json.loads(decoded(path.read_bytes()))["cells"]
+        parts = [part for cell in cells for part in _cell(cell)]
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return json_(path)
+    return Document((Page("\n\n".join(parts)),), markdown=True, lines=False)
+
+
+def _cell(cell: dict[str, Any]) -> Iterator[str]:
+    source = "".join(cell["source"])
+    if cell["cell_type"] != "code":
+        yield source
+        return
+    yield _fenced(source)
+    for output in cell.get("outputs", ()):
+        # What a program wrote, or the text that stands for a picture or a table.
+        written = output.get("text") or output.get("data", {}).get("text/plain") or ""
+        yield _fenced("".join(written))
+
+
+def _fenced(text: str) -> str:
+    fence = "```" if "```" not in text else "~~~~~~"
+    return f"{fence}\n{text.strip()}\n{fence}" if text.strip() else ""
