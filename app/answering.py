@@ -16,6 +16,7 @@ from .errors import InvalidRequest
 from .event_stream import event_stream
 from .inference.errors import Cancelled, ContextLengthExceeded, GrammarError, PromptError
 from .inference.generation import AnswerOptions, Delta, answers, best_answers
+from .inference.library import ModelFile
 from .inference.model import Model
 from .replies import Reply, Shown
 from .schemas import ChatRequest, CompletionRequest
@@ -23,6 +24,9 @@ from .service import service
 
 # Sources leave an answer at least one of so many parts of the context.
 _ROOM_FOR_ANSWER = 4
+# Unless their number is set, there is a source for so many tokens of the context, but not fewer
+# than the least, nor more than the most.
+_CONTEXT_FOR_SOURCE, _LEAST_SOURCES, _MOST_SOURCES = 680, 3, 8
 
 _GRAMMAR_SECONDS = 10
 
@@ -34,12 +38,17 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
     errors are part of it.
     """
     check = _client_check()
+    only = service().settings.localdocs_only and isinstance(asked, ChatRequest)
     file = service().model_for(asked.model)
     found = _sources(asked)
     with ExitStack() as turn:
+        if only and not found:
+            return _refusal(asked, reply_type, file)
         model = turn.enter_context(service().worker.model(file, check))
         options = _options(asked, model, check)
         prompts, used = _prompts(asked, model, found, options)
+        if only and not used:
+            return _refusal(asked, reply_type, file)
         shown = Shown(
             references=[reference(source) for source in used],
             logprobs=asked.top_logprobs is not None,
@@ -47,11 +56,30 @@ def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> 
         )
         reply = reply_type(model.file.name, sum(map(len, prompts)), shown)
         deltas = _deltas(model, prompts, asked, options, check)
-        if not asked.stream:
-            return jsonify(reply.whole(deltas))
-        count = len(prompts) * options.n
-        events = event_stream(reply.chunks(deltas, count, asked.include_usage))
-        return _stream(events, turn.pop_all())
+        return _response(asked, reply, deltas, len(prompts) * options.n, turn)
+
+
+def _refusal(
+    asked: CompletionRequest | ChatRequest, reply_type: type[Reply], file: ModelFile
+) -> Response:
+    """Says that no source has the answer, without a model."""
+    text = service().settings.localdocs_only_text
+    count = asked.options(file.settings).n
+    deltas = (Delta(index, (text,), finish_reason="stop") for index in range(count))
+    return _response(asked, reply_type(file.name, 0, Shown()), deltas, count, ExitStack())
+
+
+def _response(
+    asked: CompletionRequest | ChatRequest,
+    reply: Reply,
+    deltas: Iterator[Delta],
+    count: int,
+    turn: ExitStack,
+) -> Response:
+    """The ``count`` answers, at once or as a stream, with whose end the turn ends."""
+    if not asked.stream:
+        return jsonify(reply.whole(deltas))
+    return _stream(event_stream(reply.chunks(deltas, count, asked.include_usage)), turn.pop_all())
 
 
 def _options(
@@ -91,9 +119,11 @@ def _for_seconds(limit: float, check: Callable[[], None]) -> Callable[[], None]:
 
 def _sources(asked: CompletionRequest | ChatRequest) -> list[Source]:
     """What the user's documents say about a chat's last question, best first."""
-    limit = service().settings.localdocs_sources
+    settings = service().settings
+    limit = _MOST_SOURCES if settings.localdocs_sources is None else settings.localdocs_sources
     if isinstance(asked, ChatRequest) and limit:
-        return sources(service().collections, asked.messages, limit)
+        size = settings.localdocs.snippet_size
+        return sources(service().collections, asked.messages, limit, size)
     return []
 
 
@@ -133,7 +163,10 @@ def _chat_prompt(
     room = model.context_length // _ROOM_FOR_ANSWER
     if options.max_tokens is not None:
         room = min(room, options.max_tokens)
-    for count in range(len(found), 0, -1):
+    most = len(found)
+    if service().settings.localdocs_sources is None:
+        most = min(most, max(_LEAST_SOURCES, model.context_length // _CONTEXT_FOR_SOURCE))
+    for count in range(most, 0, -1):
         try:
             prompt = prompt_of(with_sources(asked.messages, found[:count]))
         except ContextLengthExceeded:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import retrieval
-from localdocs.collections import Collections, Contents, manifest
+from localdocs.collections import Collections
+from localdocs.contents import Contents, manifest
 from localdocs.index import SourceFile
 from localdocs.prompt import sources
 from localdocs.readers import read

@@ -46,7 +46,7 @@ _CAPITALIZED = regex.compile(
 _NAME = "^"  # begins the term of a name, whose case counts
 # What the words of a question count that say little of what it is about: grammar, and others on
 # the lists of stop words.
-_STOP_WEIGHT, _LISTED_WEIGHT, _LISTED_EVIDENCE = 0.3, 0.3, 0.3
+_STOP_WEIGHT, _LISTED_WEIGHT, _LISTED_EVIDENCE = 0.1, 0.2, 0.3
 _LONGEST = 64  # of a term, in characters; what is longer is cut, not lost
 _STEMMERS = {
     "LATIN": "english",
@@ -133,21 +133,24 @@ def asked(text: str, spoken: Sequence[str]) -> dict[str, Asked]:
 def _capitals(text: str) -> set[str]:
     """The words of a question that may be names: with a capital, unless most have one."""
     words = _CAPITALIZED.findall(text.partition(" ")[2])
-    return set(words) if 2 * len(words) < len(text.split()) else set()
+    return set(words) if 2 * len(words) <= len(text.split()) else set()
 
 
 def languages(text: str, here: Sequence[str]) -> list[str]:
-    """The languages in which a question may be, best known first, if those ``here`` are likely.
+    """The languages in which a question may be, those that are ``here`` if they are likely.
 
-    Those that have most of its words among their stop words. If it has no other words, it may be
-    in a language that is not one of them.
+    If all of its words are stop words, it may be in a language that is not likely. ISO 639-1.
     """
     words = _words(normalized(text))
-    counts = _stop_words_in(words)
-    most = max(counts.values(), default=0)
-    likely = [language for language, count in counts.items() if count == most]
+    likely, most = _likely(words)
     spoken = [language for language in here if language in likely]
     return (spoken or (likely if most < len(words) else []) or list(here))[:_MOST_LANGUAGES]
+
+
+def content_terms(text: str) -> list[str]:
+    """The terms of ``text`` that say what it is about: those of stop words are left out."""
+    likely, _ = _likely(_words(normalized(text)))
+    return [term for term, how in asked(text, likely).items() if how.weight == 1]
 
 
 def languages_of(words: Iterable[str]) -> list[str]:
@@ -216,6 +219,13 @@ def _words(text: str) -> list[str]:
 
 def _joined(text: str) -> list[str]:
     return [match.group()[:_LONGEST] for match in _JOINED.finditer(text)]
+
+
+def _likely(words: Sequence[str]) -> tuple[list[str], int]:
+    """The languages that have most of ``words`` among their stop words, and how many that is."""
+    counts = _stop_words_in(words)
+    most = max(counts.values(), default=0)
+    return [language for language, count in counts.items() if count == most], most
 
 
 def _stop_words_in(words: Iterable[str]) -> Counter[str]:

@@ -144,24 +144,26 @@ class Collections:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedIndex(index.folder, repr(error)) from error
 
-    def search(self, collections: Sequence[Collection], question: str, limit: int) -> list[Source]:
-        """The snippets of some collections that fit ``question`` best, best first.
+    def search(
+        self, collections: Sequence[Collection], question: str, limit: int, size: int = 512
+    ) -> list[Source]:
+        """The excerpts of some collections that fit ``question`` best, best first.
 
-        A damaged index is discarded: the next refresh makes it anew. One that cannot be read is
-        left out, for it may come back.
+        ``size`` is that of `ranking.search`. A damaged index is discarded: the next refresh makes
+        it anew. One that cannot be read is left out, for it may come back.
         """
         with self._searching:
             opened = {c: s for c in collections if (s := self._opened(c)) is not None}
-            while (hits := self._hits(opened, question, limit)) is None:
+            while (hits := self._hits(opened, question, limit, size)) is None:
                 pass  # a collection was left out
             return [Source([*opened][hit.source], hit) for hit in hits]
 
     def _hits(
-        self, opened: dict[Collection, Snapshot], question: str, limit: int
+        self, opened: dict[Collection, Snapshot], question: str, limit: int, size: int
     ) -> list[Hit] | None:
         """What is found; None if something of what is ``opened`` fails, which is taken out."""
         try:
-            return search([*opened.values()], question, limit)
+            return search([*opened.values()], question, limit, size)
         except DamagedIndex as error:
             [damaged] = (c for c in opened if self._place(c.name) == error.folder.parent)
             self._discard_damaged(damaged, error)

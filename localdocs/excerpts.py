@@ -15,10 +15,13 @@ from .union import Union
 MORE, _LONGEST = 7, 3
 
 
-def joined(ranked: Sequence[int], follows: NDArray[np.bool_], limit: int) -> list[list[int]]:
+def joined(
+    ranked: Sequence[int], follows: NDArray[np.bool_], limit: int, begins: NDArray[np.bool_]
+) -> list[list[int]]:
     """The numbers of the snippets of each of the ``limit`` best excerpts, in ascending order.
 
-    ``ranked`` are snippets, best first; ``follows`` is `Union.follows`.
+    ``ranked`` are snippets, best first; ``follows`` is `Union.follows`. ``begins`` says which can
+    be an excerpt: the others are only found for what is beside them, and can be part of one.
     """
     excerpts: list[list[int]] = []
     for number in ranked:
@@ -31,7 +34,7 @@ def joined(ranked: Sequence[int], follows: NDArray[np.bool_], limit: int) -> lis
                     excerpt.insert(0, number)
                     break
         else:
-            if len(excerpts) < limit:
+            if len(excerpts) < limit and begins[number]:
                 excerpts.append([number])
     return excerpts
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from .analysis import asked, is_character, languages
+from .analysis import content_terms, is_character
 from .collections import Collections, Source
 from .errors import LocalDocsError
 
@@ -19,16 +19,17 @@ _LONGEST_FOLLOW_UP = 200  # characters
 
 
 def sources(
-    collections: Collections, messages: Sequence[Mapping[str, str]], limit: int
+    collections: Collections, messages: Sequence[Mapping[str, str]], limit: int, size: int = 512
 ) -> list[Source]:
     """What the active collections hold about the last message of the user, best first.
 
-    At most ``limit``, and none at all when nothing relates to it.
+    At most ``limit`` excerpts, and none at all when nothing relates to it. ``size`` is that of
+    `ranking.search`.
     """
     active = [collection for collection in collections.all() if collection.active]
     question = _question(messages)
     try:
-        found = collections.search(active, question, limit) if active and question else []
+        found = collections.search(active, question, limit, size) if active and question else []
     except LocalDocsError as error:
         # A collection that was removed just now is no fault of who asks.
         _log.warning("%s", error)
@@ -90,8 +91,7 @@ def _question(messages: Sequence[Mapping[str, str]]) -> str:
 
 def _words(text: str) -> float:
     """About how many words say what ``text`` is about; in pairs of characters, three a word."""
-    terms = asked(text, languages(text, [])).items()
-    return sum(1 / 3 if is_character(term) else 1 for term, how in terms if how.evidence == 1.0)
+    return sum(1 / 3 if is_character(term) else 1 for term in content_terms(text))
 
 
 def _last_of_user(messages: Sequence[Mapping[str, str]]) -> int:

@@ -14,11 +14,12 @@ from .snippets import Snippet
 from .union import Occurrences, Union
 
 # Tuned on Cranfield (benchmarks/retrieval.py).
-_K1 = 1.6
+_K1 = 2.0
 # A snippet relates to a question if it has such a share of its information, and so much of it: what
-# a word says that is in one of 20 snippets. A word that is nowhere counts less in the whole, and a
-# form of a word at least so much.
-_LEAST_COVERAGE, _LEAST_EVIDENCE, _ABSENT, _LEAST_FORM = 0.35, 3.0, 0.3, 0.5
+# a word says that is in one of 20 snippets. A form of a word counts at least so much. Of what is
+# asked for, a word that is nowhere counts less, and a name that is nowhere more.
+_LEAST_COVERAGE, _LEAST_EVIDENCE, _LEAST_FORM = 0.45, 3.0, 0.5
+_ABSENT, _UNKNOWN = 0.3, 2.0
 _LEAST_SIZE = 1000
 # Characters. Of a longer question, which is a pasted text with a question before or after it, the
 # beginning and the end count.
@@ -55,7 +56,7 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
         half = _LONGEST_QUESTION // 2
         question = f"{question[:half]}\n{question[-half:]}"
     whole = Union(snapshots)
-    scores = np.zeros(whole.size, np.float32)
+    scores, has_some = np.zeros(whole.size, np.float32), np.zeros(whole.size, np.bool_)
     spoken = languages(question, whole.languages())
     wanted = asked(question, spoken)
     evidence = _Evidence()
@@ -64,6 +65,7 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
         found = whole.occurrences(words, spoken)
         evidence.add(most, words, found, _idf(max(whole.size, _LEAST_SIZE), found.count or 1))
         if most.weight == 1:
+            has_some |= found.frequencies > 0
             found = whole.with_neighbours(found)
         there = np.flatnonzero(found.frequencies)
         # The best form limits what all of them together can count.
@@ -74,13 +76,15 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
     asked_for = quoted(question)[:_PHRASES]
     phrases = {n for phrase in asked_for for n in _with_phrase(whole, phrase, scores)}
     scores[list(phrases)] += scores.max(initial=0)
+    ranked = _best(scores, limit + MORE)
+    begins = has_some if has_some.any() else scores > 0
     return [
         Hit(
             *excerpt(whole, numbers, size),
             score=float(scores[numbers].max()),
             relates=evidence.relates(numbers) or not phrases.isdisjoint(numbers),
         )
-        for numbers in joined(_best(scores, limit + MORE), whole.follows, limit)
+        for numbers in joined(ranked, whole.follows, limit, begins)
     ]
 
 
@@ -109,7 +113,7 @@ class _Evidence:
         # border of two words are never found.
         self._found.append((found, information * (2 if is_character(words[0]) else 1)))
         # What is nowhere may have another word in the text, but a name has not.
-        self._all += information * (1.0 if found.count or word.name else _ABSENT)
+        self._all += information * (1.0 if found.count else _UNKNOWN if word.name else _ABSENT)
 
     def relates(self, numbers: list[int]) -> bool:
         """Whether enough of it is in these snippets together."""

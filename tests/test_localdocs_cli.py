@@ -99,7 +99,7 @@ def test_search_shows_snippets_with_their_places(run: Run, folder: Path) -> None
 
 def test_search_says_what_is_too_little_for_a_chat(run: Run, folder: Path) -> None:
     run("create", "Fruit", str(folder))
-    assert "too little" in run("search", "Fruit", "apples machine tractor harvester")
+    assert "too little" in run("search", "Fruit", "apples of Charlotte Brontë")
     assert "too little" not in run("search", "Fruit", "apples")
 
 

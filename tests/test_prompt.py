@@ -35,7 +35,7 @@ def assistant(content: str) -> dict[str, str]:
 
 
 def found(collections: Collections, *messages: dict[str, str], limit: int = 3) -> list[str]:
-    return [source.hit.file.name for source in sources(collections, messages, limit)]
+    return [source.hit.file.name for source in sources(collections, messages, limit, size=64)]
 
 
 def test_the_last_message_of_the_user_is_the_question(collections: Collections) -> None:
@@ -46,9 +46,9 @@ def test_the_last_message_of_the_user_is_the_question(collections: Collections) 
 
 
 def test_the_best_source_goes_first_and_the_limit_holds(collections: Collections) -> None:
-    question = user("What is the code of the coffee machine called Brunhilde?")
-    assert found(collections, question) == ["handbook.md", "handbook.md"]
-    assert found(collections, question, limit=1) == ["handbook.md"]
+    question = user("What is the code of Brunhilde, and where do visitors park?")
+    assert found(collections, question) == ["c.txt", "handbook.md"]
+    assert found(collections, question, limit=1) == ["c.txt"]
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_the_sources_are_in_front_of_the_message_as_gpt4all_puts_them(
 ) -> None:
     messages = [{"role": "system", "content": "Be brief."}, user("Where do visitors park?")]
     path = tmp_path / "folder" / "c.txt"
-    assert with_sources(messages, sources(collections, messages, 3)) == [
+    assert with_sources(messages, sources(collections, messages, 3, size=64)) == [
         messages[0],
         user(
             f"### Context:\nCollection: Office\nPath: {path}\n"
-            "Excerpt: Visitors park in lot C behind the bakery.\n\nWhere do visitors park?"
+            f"Excerpt: {TEXTS['c.txt']}\n\nWhere do visitors park?"
         ),
     ]
     assert with_sources(messages, []) == messages

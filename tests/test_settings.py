@@ -26,7 +26,9 @@ def test_the_defaults(tmp_path: Path) -> None:
         max_n=8,
         max_body_bytes=1048576,
         hosts=(),
-        localdocs_sources=3,
+        localdocs_sources=None,
+        localdocs_only=False,
+        localdocs_only_text="The documents say nothing about this.",
         localdocs=Limits(snippet_size=512, file_size=50 << 20, exclude=()),
     )
 

@@ -133,8 +133,9 @@ def search_command(
         raise click.UsageError("Give either a QUESTION or --questions FILE.")
     with _errors():
         collection = service().collections.find(name)
+        size = service().settings.localdocs.snippet_size
         for line in filter(None, map(str.strip, lines)):
-            found = service().collections.search([collection], line, limit)
+            found = service().collections.search([collection], line, limit, size)
             if as_json:
                 references = [{**reference(s), "score": round(s.hit.score, 3)} for s in found]
                 click.echo(

@@ -20,7 +20,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, checked. ``threads`` None leaves the choice to the server."""
+    """All settings, checked. None leaves the choice to the server."""
 
     data_dir: Path
     model: str | None
@@ -31,7 +31,9 @@ class Settings:
     max_n: int
     max_body_bytes: int
     hosts: tuple[str, ...]
-    localdocs_sources: int
+    localdocs_sources: int | None
+    localdocs_only: bool
+    localdocs_only_text: str
     localdocs: Limits
 
     @property
@@ -85,7 +87,9 @@ class SettingsSchema(Schema):
     max_body_bytes = _WholeNumber(load_default=2**20, validate=between(1000))
 
     hosts = _List(load_default=())
-    localdocs_sources = _WholeNumber(load_default=3, validate=between(0, 100))
+    localdocs_sources = _WholeNumber(load_default=None, validate=between(0, 100))
+    localdocs_only = fields.Boolean(load_default=False)
+    localdocs_only_text = fields.String(load_default="The documents say nothing about this.")
     localdocs_snippet_size = _WholeNumber(load_default=512, validate=between(64, 8192))
     localdocs_max_file_bytes = _WholeNumber(load_default=50 * 2**20, validate=between(1))
     localdocs_exclude = _List(load_default=())

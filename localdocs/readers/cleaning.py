@@ -38,12 +38,11 @@ _COMPOUNDING = frozenset(["well", "self", "half", "ill", "much"])
 _DAY = regex.compile(r"\s*(?:D:)?(\d{4})-?(\d\d)-?(\d\d)")
 _FIRST_YEAR = 1980  # that a computer writes by itself
 
-_LONGEST_NAME = 500  # characters of a title and the like, which go into each of its snippets
 _LEAST_FULL = 40  # characters of a line
 
 
 def cleaned(document: Document, prose: bool) -> Document:
-    """``document`` without characters that are never seen, its title and the like not too long.
+    """``document`` without characters that are never seen.
 
     In ``prose``, words that are divided at the end of a line are made whole too.
     """
@@ -53,8 +52,7 @@ def cleaned(document: Document, prose: bool) -> Document:
         texts = [whole_words(text, words) for text in texts]
     pages = [replace(page, text=text) for page, text in zip(document.pages, texts, strict=True)]
     title, author, tags = (
-        " ".join(_seen(text).split())[:_LONGEST_NAME]
-        for text in (document.title, document.author, document.tags)
+        " ".join(_seen(text).split()) for text in (document.title, document.author, document.tags)
     )
     return replace(document, pages=tuple(pages), title=title, author=author, tags=tags)
 
