@@ -57,9 +57,9 @@ record: model .venv-oracle/installed
 	.venv-oracle/bin/python -m pip install --disable-pip-version-check --quiet $(LLAMA_CPP)
 	touch $@
 
-# The tables of docs/localdocs.md; CRANFIELD is a folder with the collection of that name.
-bench-localdocs: install
-	$(BIN)/python -m benchmarks.retrieval "$(CRANFIELD)"
+# The tables of docs/localdocs.md; CRANFIELD and XQUAD are folders with the collections of those names.
+bench-localdocs: model
+	$(BIN)/python -m benchmarks.retrieval "$(CRANFIELD)" "$(XQUAD)"
 
 # Pins the newest releases that setup.cfg allows, for all supported Pythons; needs uv.
 LOCK := grep -v '^\#' | uv pip compile - --quiet --upgrade --universal --python-version 3.11 \

@@ -1,17 +1,19 @@
-"""How good and how fast LocalDocs' search is.
+"""How good and how fast LocalDocs is.
 
-    make bench-localdocs CRANFIELD=FOLDER
+    make bench-localdocs CRANFIELD=FOLDER XQUAD=FOLDER
 
-FOLDER holds the Cranfield collection (cran.all.1400.xml, cran.qry.xml, cranqrel.trec.txt), which
-ir-datasets and others offer. Ranking is measured on its 1,400 abstracts, each of them one snippet,
-and with those cut as LocalDocs cuts; speed on snippets that are mixed from its sentences. Whether
-a question relates to a collection is measured with Cranfield's questions over Cranfield and over
-the documentation in Python's own modules, and with small talk.
+CRANFIELD holds the Cranfield collection (cran.all.1400.xml, cran.qry.xml, cranqrel.trec.txt), which
+ir-datasets and others offer: 1,400 abstracts, each of them one snippet, and cut as LocalDocs cuts.
+XQUAD holds questions whose answer stands in a paragraph, in several languages: files LANG.json
+with ``paragraphs`` (``title``, ``text``) and ``questions`` (``question``, ``paragraph``, the number
+of the one with the answer, and ``answer``). Speed is measured on snippets that are mixed from
+Cranfield's sentences.
 """
 
 import argparse
 import ast
 import itertools
+import json
 import random
 import re
 import resource
@@ -30,30 +32,7 @@ from localdocs.snippets import Document, Page, Snippet, snippets
 
 SIZES = (2_000, 20_000, 200_000)
 BATCH = 10_000  # snippets of a commit
-ROUNDS = 3
-SMALL_TALK = [
-    "Hello!",
-    "Who is Michael Jordan?",
-    "Write a poem about love.",
-    "Thanks, that helps a lot.",
-    "Tell me a joke about cats",
-    "What can you do?",
-    "How do I cook rice?",
-    "Translate bread to German",
-    "What is the capital of France?",
-    "Summarise the plot of Hamlet.",
-    "Good morning, how are you?",
-    "Which film won the Oscar in 1994?",
-    "Who wrote Faust?",
-    "What should I wear to a wedding?",
-    "Explain photosynthesis to a child.",
-    "Give me three names for a dog.",
-    "Is chocolate bad for teeth?",
-    "How many days has February?",
-    "Recommend a novel by Thomas Mann.",
-    "Why is the sky blue?",
-]
-
+ROUNDS, SNIPPET_SIZE = 3, 512
 Entry = tuple[SourceFile, list[Snippet]]
 
 
@@ -128,13 +107,23 @@ def ranking(cranfield: Cranfield, *, cut: bool) -> tuple[float, float]:
     return float(np.mean(gains)), float(np.mean(hits))
 
 
-def relating(entries: Iterator[Entry], questions: list[str]) -> float:
-    """The share of the questions to which a collection relates."""
+def answered(path: Path) -> tuple[float, float]:
+    """Of the questions in XQUAD's file: for how many the right file, and the answer, is found.
+
+    Both among three excerpts.
+    """
+    data = json.loads(path.read_text(encoding="utf-8"))
+    texts = [paragraph["text"] for paragraph in data["paragraphs"]]
     with tempfile.TemporaryDirectory() as folder:
         index = SnippetIndex(Path(folder))
-        index.write([], entries, "")
-        found = [search([index.snapshot()], question, 1) for question in questions]
-    return float(np.mean([any(hit.relates for hit in hits) for hits in found]))
+        pieces = [list(snippets(Document((Page(text),)), SNIPPET_SIZE)) for text in texts]
+        index.write([], [(SourceFile(f"{n}.txt"), some) for n, some in enumerate(pieces)], "")
+        files, answers = [], []
+        for question in data["questions"]:
+            hits = search([index.snapshot()], question["question"], 3, SNIPPET_SIZE)
+            files.append(any(hit.file.name == f"{question['paragraph']}.txt" for hit in hits))
+            answers.append(any(question["answer"] in hit.snippet.text for hit in hits))
+    return float(np.mean(files)), float(np.mean(answers))
 
 
 def speed(cranfield: Cranfield, count: int) -> str:
@@ -153,7 +142,7 @@ def speed(cranfield: Cranfield, count: int) -> str:
         for _ in range(ROUNDS):
             for question in cranfield.questions:
                 begin = time.perf_counter()
-                search([index.snapshot()], question, 3)
+                search([index.snapshot()], question, 3, SNIPPET_SIZE)
                 times.append((time.perf_counter() - begin) * 1000)
         median, tail = statistics.median(times), float(np.percentile(times, 95))
         start = time.perf_counter()
@@ -163,25 +152,35 @@ def speed(cranfield: Cranfield, count: int) -> str:
     return f"| {count:,} | {rate:.2f} | {median:.1f} | {tail:.1f} | {first_ms:.0f} | {memory} |"
 
 
-def main(folder: Path) -> None:
+def main(cranfield_folder: Path, xquad: Path) -> None:
     """Prints the tables of docs/localdocs.md."""
-    cranfield = Cranfield(folder)
+    cranfield = Cranfield(cranfield_folder)
     print("| | nDCG@10 | hit@3 |\n|---|---|---|")
     for name, cut in (("whole abstracts", False), ("cut into snippets", True)):
         ndcg, hit = ranking(cranfield, cut=cut)
         print(f"| {name} | {ndcg:.3f} | {hit:.3f} |")
-    print("\n| questions | collection | with sources |\n|---|---|---|")
-    for questions, asked in (("Cranfield's", cranfield.questions), ("small talk", SMALL_TALK)):
-        share = relating(cranfield.entries(cut=True), asked)
-        print(f"| {questions} | Cranfield | {share:.1%} |")
-        print(f"| {questions} | Python's modules | {relating(python_entries(), asked):.1%} |")
+    print("\n| language | right file | answer |\n|---|---|---|")
+    for path in sorted(xquad.glob("*.json")):
+        file, answer = answered(path)
+        print(f"| {path.stem} | {file:.3f} | {answer:.3f} |", flush=True)
+    print()
+    short_questions.print_tables(xquad, cranfield_folder)
+    print()
+    encodings.print_table()
     print("\n| snippets | MB/s | median ms | 95th percentile ms | first ms | MiB |")
     print("|---|---|---|---|---|---|")
     for count in SIZES:
         print(speed(cranfield, count), flush=True)
+    print()
+    answers.print_table(xquad / "en.json")
 
 
 if __name__ == "__main__":
+    # Below, for it uses this module.
+    from benchmarks import answers, encodings, short_questions
+
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    main(parser.parse_args().folder)
+    parser.add_argument("cranfield", type=Path)
+    parser.add_argument("xquad", type=Path)
+    arguments = parser.parse_args()
+    main(arguments.cranfield, arguments.xquad)

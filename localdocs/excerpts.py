@@ -43,8 +43,7 @@ def excerpt(whole: Union, numbers: Sequence[int], size: int) -> tuple[int, Sourc
     """Which index some neighbouring snippets are in, their file, and themselves as one.
 
     It begins with the headings above it. If it is shorter than ``size`` characters, the
-    sentences before it, on the same page, and those after it are added, as far as they are under
-    the same headings.
+    sentences before it, on the same page, and those after it are added.
     """
     source, file, first = whole.stored(numbers[0])
     pieces = [first, *(whole.stored(number)[2] for number in numbers[1:])]
@@ -55,12 +54,11 @@ def excerpt(whole: Union, numbers: Sequence[int], size: int) -> tuple[int, Sourc
     if len(text) < size:
         if whole.follows[numbers[0]]:
             piece = whole.stored(numbers[0] - 1)[2]
-            if (piece.headings, piece.page) == (first.headings, first.page):
+            if piece.page == first.page:
                 before = _sentences(piece.text + first.gap)
         if whole.follows[numbers[-1] + 1]:
             piece = whole.stored(numbers[-1] + 1)[2]
-            if piece.headings == last.headings:
-                after = _sentences(piece.gap + piece.text)
+            after = _sentences(piece.gap + piece.text)
     head, tail = _around(before, after, size - len(text))
     tail = tail.rstrip()
     excerpt = Snippet(

@@ -30,15 +30,19 @@ _WRITER_MEGABYTES = 128
 # Small segments are merged when there are so many of them.
 _SMALL_SEGMENT, _SMALL_SEGMENTS = 2000, 8
 
-# ``first`` has the term of that name in the first snippet of each file, whose snippets follow.
+# ``first`` has the term of that name in the first snippet of each file and below other headings;
+# those that follow have the next numbers.
 _SCHEMA = Schema(file=WeightedTerms(), first=WeightedTerms(), stored=STORED, terms=WeightedTerms())
 
-Ids = NDArray[np.uint32]
+# Postings that are kept after a question, 12 bytes each.
+_MOST_RECENT = 4_000_000
+
+Ids = NDArray[np.intp]
 Floats = NDArray[np.float32]
 
 
 class Postings(NamedTuple):
-    """The sorted ``ids`` of the snippets with a term, and its frequency in each.
+    """The sorted ``ids`` of the snippets with a term, and its frequency in each, float32.
 
     How frequencies are counted is said at `_frequencies`. ``weight`` is what the term counts.
     """
@@ -139,7 +143,8 @@ class Snapshot:
 
     Its snippets are numbered up to ``size``, the ``deleted`` ones among them; ``count`` is how
     many there are without those. ``follows``, bool [size], says whether a snippet is in the same
-    file as the one before. ``manifest`` is what `SnippetIndex.write` was given (at first empty).
+    file, and below the same headings, as the one before. ``manifest`` is what
+    `SnippetIndex.write` was given (at first empty).
     """
 
     def __init__(
@@ -163,27 +168,42 @@ class Snapshot:
                 for segment, offset in self._segments
                 for number in segment.segment().deleted_docs()
             ],
-            np.uint32,
+            np.intp,
         )
         self.follows = np.ones(self.size, np.bool_)
         for segment, offset in self._segments:
-            for first in _postings(segment, offset, "first", "first"):
-                self.follows[first.ids] = False
+            self.follows[postings(segment, "first", b"first")[0] + np.uint32(offset)] = False
+        self._recent: dict[tuple[str, str], tuple[Ids, Floats]] = {}
+        self._recent_size = 0
         known = {segment.segment().segment_id() for segment, _ in self._segments}
         self.lexicons = {id_: lexicon for id_, lexicon in lexicons.items() if id_ in known}
 
-    def postings(self, wanted: Callable[[Lexicon], Mapping[str, float]]) -> list[Postings]:
-        """The postings here of some terms.
+    def postings(
+        self, wanted: Callable[[Lexicon], Mapping[str, float]], start: int
+    ) -> Iterator[Postings]:
+        """The postings here of some terms, with ``start`` added to the ids.
 
         ``wanted`` makes of the words of a part of the index the terms, and what each counts.
         """
         with _damage_noticed(self._folder):
-            return [
-                found
-                for (segment, offset), lexicon in zip(self._segments, self._lexicons(), strict=True)
-                for term, weight in wanted(lexicon).items()
-                for found in _postings(segment, offset, "terms", term, weight)
-            ]
+            parts = list(zip(self._segments, self._lexicons(), strict=True))
+        for (segment, offset), lexicon in parts:
+            for term, weight in wanted(lexicon).items():
+                with _damage_noticed(self._folder):
+                    ids, frequencies = self._read(segment, term)
+                if len(ids):
+                    yield Postings(ids + (start + offset), frequencies, weight)
+
+    def _read(self, segment: Any, term: str) -> tuple[Ids, Floats]:
+        """The ids and frequencies of a term in a segment; questions have the same words again."""
+        key = segment.segment().segment_id(), term
+        if key not in self._recent:
+            found = postings(segment, "terms", _SCHEMA["terms"].to_bytes(term))
+            self._recent_size += len(found[0])
+            if self._recent_size > _MOST_RECENT:
+                self._recent, self._recent_size = {}, len(found[0])
+            self._recent[key] = found[0].astype(np.intp), found[1]
+        return self._recent[key]
 
     def languages(self) -> Iterator[str]:
         """The languages of each part of the index."""
@@ -207,14 +227,6 @@ class Snapshot:
             yield self.lexicons[id_]
 
 
-def _postings(
-    segment: Any, offset: int, field: str, term: str, weight: float = 1.0
-) -> Iterator[Postings]:
-    """The postings of a term in a segment, none if it is not there."""
-    if (matcher := postings(segment, field, _SCHEMA[field].to_bytes(term))) is not None:
-        yield Postings(matcher.ids + np.uint32(offset), matcher.weights, weight)
-
-
 @contextmanager
 def _damage_noticed(folder: Path) -> Iterator[None]:
     """Turns whatever Whoosh raises over files that are no index into `DamagedIndex`."""
@@ -232,13 +244,15 @@ def _damage_noticed(folder: Path) -> Iterator[None]:
 def _add(writer: Any, file: SourceFile, pieces: Iterable[Snippet]) -> None:
     # A file is found by what is said of it, and a snippet by the headings above it.
     heads = terms(" ".join((file.name.replace("/", " "), file.title, file.author, file.tags)))
-    for number, piece in enumerate(pieces):
+    above = None
+    for piece in pieces:
         writer.add_document(
             file={file.name: 1.0},
-            first={} if number else {"first": 1.0},
+            first={} if piece.headings == above else {"first": 1.0},
             stored=json.dumps([astuple(file), astuple(piece)]),
             terms=_frequencies(terms(piece.text), heads + terms(piece.headings)),
         )
+        above = piece.headings
 
 
 def _frequencies(body: list[str], heads: list[str]) -> dict[str, float]:

@@ -17,6 +17,7 @@ _STEM, _LEMMA, _FOLDED, _RELATED = 0.9, 0.8, 0.4, 0.25
 _SHORTEST = 5  # letters: below it, words that begin or end alike have nothing in common
 _LONGEST_ENDING = 3
 _MOST = 64
+_MOST_RECENT = 10_000  # words whose forms are kept after a question
 
 
 class Lexicon:
@@ -31,6 +32,7 @@ class Lexicon:
         self._by_bare_stem = _entries(bare, self._words)
         self._by_ending = _entries((stem[::-1] for stem in bare), self._words)
         self._by_lemma: dict[str, list[str]] = {}
+        self._recent: dict[tuple[str, ...], dict[str, float]] = {}
         self.languages = languages_of(self._words)
 
     def forms(self, word: str, spoken: Iterable[str]) -> dict[str, float]:
@@ -38,6 +40,14 @@ class Lexicon:
 
         ``spoken`` are the languages in which the question may be.
         """
+        key = word, *spoken
+        if key not in self._recent:
+            if len(self._recent) == _MOST_RECENT:
+                self._recent.clear()
+            self._recent[key] = self._forms(word, spoken)
+        return self._recent[key]
+
+    def _forms(self, word: str, spoken: Iterable[str]) -> dict[str, float]:
         if not _is_word(word):
             return {word: 1.0}
         [bare] = stems(folded([word]))

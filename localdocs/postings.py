@@ -5,6 +5,7 @@ in Python: 300 ms for a question over 20,000 snippets. Here a list is two arrays
 question over 200,000 takes 10 ms.
 """
 
+import struct
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -12,10 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from whoosh.codec.base import PostingsWriter
-from whoosh.codec.whoosh3 import W3Codec, W3FieldWriter
+from whoosh.codec.whoosh3 import W3Codec, W3FieldWriter, W3TermInfo
 from whoosh.fields import FieldType
 from whoosh.formats import Existence
 from whoosh.matching import ListMatcher
+
+# How Whoosh's W3TermInfo keeps the number of documents and the place of the postings.
+_COUNT, _START = struct.Struct("!I"), struct.Struct("!q")
 
 
 class WeightedTerms(FieldType):  # type: ignore[misc]
@@ -68,13 +72,27 @@ class ArrayMatcher(ListMatcher):  # type: ignore[misc]
         return b""
 
 
-def postings(segment: Any, field: str, term: bytes) -> ArrayMatcher | None:
-    """All postings of a term in a segment, those of deleted documents among them; None if none."""
-    # The public `postings` goes through all of them in search of the deleted ones.
-    if (field, term) not in segment:
-        return None
-    matcher: ArrayMatcher = segment._terms.matcher(field, term, segment.schema[field].format)
-    return matcher
+def postings(
+    segment: Any, field: str, term: bytes
+) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+    """The ids and weights of a term in a segment, also in deleted documents.
+
+    The public `postings` takes five times as long, and goes through all in search of the deleted.
+    """
+    terms = segment._terms
+    data = terms._tindex.get(terms._keycoder(field, term))
+    if data is None:
+        return np.empty(0, np.uint32), np.empty(0, np.float32)
+    (count,), (start,) = (
+        _COUNT.unpack_from(data, 5),
+        _START.unpack_from(data, W3TermInfo._struct.size),
+    )
+    return _arrays(terms._postfile, start, count)
+
+
+def _arrays(file: Any, start: int, count: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+    data = file.get(start, 8 * count)
+    return np.frombuffer(data, np.uint32, count), np.frombuffer(data, np.float32, count, 4 * count)
 
 
 class ArrayCodec(W3Codec):  # type: ignore[misc]
@@ -93,16 +111,8 @@ class ArrayCodec(W3Codec):  # type: ignore[misc]
     ) -> ArrayMatcher:
         """A term's postings. Raises `ValueError` when the file ends before they do."""
         start, _ = terminfo.extent()
-        count = terminfo.doc_frequency()
-        data = dbfile.get(start, 8 * count)
-        return ArrayMatcher(
-            np.frombuffer(data, np.uint32, count),
-            np.frombuffer(data, np.float32, count, offset=4 * count),
-            format=format_,
-            scorer=scorer,
-            term=term,
-            terminfo=terminfo,
-        )
+        arrays = _arrays(dbfile, start, terminfo.doc_frequency())
+        return ArrayMatcher(*arrays, format=format_, scorer=scorer, term=term, terminfo=terminfo)
 
 
 class _FieldWriter(W3FieldWriter):  # type: ignore[misc]

@@ -62,16 +62,19 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
     evidence = _Evidence()
     for words in _grouped(wanted):
         most = max((wanted[word] for word in words), key=lambda word: word.weight)
-        found = whole.occurrences(words, spoken)
-        evidence.add(most, words, found, _idf(max(whole.size, _LEAST_SIZE), found.count or 1))
-        if most.weight == 1:
-            has_some |= found.frequencies > 0
+        says_something = most.weight == 1
+        if says_something or most.evidence:
+            found = whole.occurrences(words, spoken)
+        else:
+            found = whole.exactly(words[0])
+        evidence.add(most, words, found, _idf(max(whole.size, _LEAST_SIZE), found.snippets or 1))
+        if says_something:
+            has_some[found.ids] = True
             found = whole.with_neighbours(found)
-        there = np.flatnonzero(found.frequencies)
+        ids, frequencies, best, count = found
         # The best form limits what all of them together can count.
-        best, frequencies = found.weights[there], found.frequencies[there]
-        weight = most.weight * _idf(whole.size, found.count) * (_K1 + 1)
-        scores[there] += weight * best * frequencies / (frequencies + _K1 * best)
+        weight = most.weight * _idf(whole.size, count) * (_K1 + 1)
+        scores[ids] += weight * best * frequencies / (frequencies + _K1 * best)
     scores[whole.deleted] = 0
     asked_for = quoted(question)[:_PHRASES]
     phrases = {n for phrase in asked_for for n in _with_phrase(whole, phrase, scores)}
@@ -113,14 +116,14 @@ class _Evidence:
         # border of two words are never found.
         self._found.append((found, information * (2 if is_character(words[0]) else 1)))
         # What is nowhere may have another word in the text, but a name has not.
-        self._all += information * (1.0 if found.count else _UNKNOWN if word.name else _ABSENT)
+        self._all += information * (1.0 if found.snippets else _UNKNOWN if word.name else _ABSENT)
 
     def relates(self, numbers: list[int]) -> bool:
         """Whether enough of it is in these snippets together."""
         covered = sum(
-            information * max(_LEAST_FORM, float(found.weights[numbers].max()))
+            information * max(_LEAST_FORM, best)
             for found, information in self._found
-            if found.frequencies[numbers].any()
+            if information and (best := found.best(numbers))
         )
         return covered > _LEAST_EVIDENCE and covered >= _LEAST_COVERAGE * self._all
 
@@ -130,7 +133,7 @@ def _with_phrase(whole: Union, phrase: str, scores: Floats) -> list[int]:
     counts = np.zeros(whole.size, np.uint16)
     words = set(terms(phrase))
     for term in words:
-        counts[whole.ids(term)] += 1
+        counts[whole.exactly(term).ids] += 1
     candidates = np.flatnonzero((counts == len(words)) & (scores > 0))
     candidates = candidates[np.argsort(-scores[candidates])][:_PHRASE_CANDIDATES]
     texts = ((int(number), whole.stored(int(number))[2].text) for number in candidates)

@@ -3,12 +3,12 @@
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
-from .index import Floats, Ids, Snapshot, SourceFile
+from .index import Floats, Ids, Postings, Snapshot, SourceFile
 from .lexicon import Lexicon
 from .snippets import Snippet
 
@@ -16,33 +16,40 @@ from .snippets import Snippet
 _NEIGHBOUR_WEIGHT = 0.3
 
 
-@dataclass(frozen=True)
-class Occurrences:
-    """Where a word is.
+class Occurrences(NamedTuple):
+    """Where a word is: the sorted ``ids`` of the snippets.
 
-    ``frequencies``, float32 [size], say how often its forms are in each snippet, weighted by what
-    each counts, ``weights`` what the best of them counts, and ``count`` in how many they are.
+    ``frequencies``, float32, say how often its forms are in each, weighted by what each counts,
+    ``weights``, float32, what the best of them counts, and ``snippets`` in how many they are,
+    weighted too.
     """
 
+    ids: Ids
     frequencies: Floats
     weights: Floats
-    count: float
+    snippets: float
+
+    def best(self, numbers: Sequence[int]) -> float:
+        """What the best form counts that is in one of the snippets ``numbers``; 0 if none is."""
+        places = np.minimum(np.searchsorted(self.ids, numbers), len(self.ids) - 1)
+        there = places[self.ids[places] == numbers] if len(self.ids) else places[:0]
+        return float(self.weights[there].max(initial=0))
 
 
 class Union:
     """Snapshots as one.
 
     Its snippets are numbered up to ``size``, the ``deleted`` ones among them. ``follows``, bool
-    [size + 1], says whether a snippet is in the same file as the one before.
+    [size + 1], says whether a snippet is in the same file, and below the same headings, as the
+    one before.
     """
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
         self._snapshots = snapshots
         self._starts = [0, *accumulate(snapshot.size for snapshot in snapshots)]
         self.size = self._starts.pop()
-        self.deleted = np.concatenate(
-            [np.empty(0, np.uint32), *(s.deleted + start for s, start in self._placed())]
-        )
+        starts = zip(snapshots, self._starts, strict=True)
+        self.deleted = np.concatenate([np.empty(0, np.intp), *(s.deleted + n for s, n in starts)])
         # One more, so that the last snippet too has one after it.
         self.follows = np.concatenate([*(s.follows for s in snapshots), np.zeros(1, np.bool_)])
 
@@ -56,48 +63,62 @@ class Union:
 
         ``spoken`` are the languages in which the question may be.
         """
-        found = self._sum(lambda lexicon: _strongest(lexicon.forms(word, spoken) for word in words))
-        if not found.count:
-            return self._sum(lambda lexicon: _strongest(map(lexicon.parts, words)))
+        found = self._found(
+            lambda lexicon: _strongest(lexicon.forms(word, spoken) for word in words)
+        )
+        if not found.snippets:
+            return self._found(lambda lexicon: _strongest(map(lexicon.parts, words)))
         return found
+
+    def exactly(self, term: str) -> Occurrences:
+        """Where a term is, as it is."""
+        found = self._postings(lambda _: {term: 1.0})
+        ids = np.concatenate([np.empty(0, np.intp), *(some.ids for some in found)])
+        frequencies = np.concatenate(
+            [np.empty(0, np.float32), *(some.frequencies for some in found)]
+        )
+        return Occurrences(ids, frequencies, np.ones(len(ids), np.float32), len(ids))
 
     def with_neighbours(self, found: Occurrences) -> Occurrences:
         """``found`` with a share of what is in the snippets before and after."""
-        there = np.flatnonzero(found.frequencies)
-        after, before = there[self.follows[there + 1]], there[self.follows[there]]
-        frequencies, weights = found.frequencies.copy(), found.weights.copy()
-        for here, step in (after, 1), (before, -1):
-            frequencies[here + step] += _NEIGHBOUR_WEIGHT * found.frequencies[here]
-            weights[here + step] = np.maximum(weights[here + step], found.weights[here])
-        return Occurrences(frequencies, weights, found.count)
-
-    def ids(self, term: str) -> Ids:
-        """The ids of the snippets with exactly this term."""
-        parts = (s.postings(lambda _: {term: 1.0}) for s in self._snapshots)
-        starts = zip(parts, self._starts, strict=True)
-        found = [p.ids + np.uint32(start) for postings, start in starts for p in postings]
-        return np.concatenate([np.empty(0, np.uint32), *found])
+        ids, frequencies, weights, count = found
+        after, before = self.follows[ids + 1], self.follows[ids]
+        shares = np.float32(_NEIGHBOUR_WEIGHT) * frequencies
+        parts = [
+            (ids[after] + 1, shares[after], weights[after]),
+            (ids[before] - 1, shares[before], weights[before]),
+            (ids, frequencies, weights),
+        ]
+        return Occurrences(*self._combined(parts), count)
 
     def stored(self, number: int) -> tuple[int, SourceFile, Snippet]:
         """Which index a snippet is in, its file, and itself."""
         place = bisect_right(self._starts, number) - 1
         return place, *self._snapshots[place].stored(number - self._starts[place])
 
-    def _sum(self, wanted: Callable[[Lexicon], Mapping[str, float]]) -> Occurrences:
-        summed, weights = np.zeros(self.size, np.float32), np.zeros(self.size, np.float32)
-        count = 0.0
-        for snapshot, start in self._placed():
-            for ids, frequencies, weight in snapshot.postings(wanted):
-                here = ids + start
-                summed[here] += frequencies * np.float32(weight)
-                weights[here] = np.maximum(weights[here], np.float32(weight))
-                count += weight * len(ids)
-        return Occurrences(summed, weights, min(max(count, 1.0), self.size) if count else 0.0)
-
-    def _placed(self) -> list[tuple[Snapshot, np.uint32]]:
-        return [
-            (s, np.uint32(start)) for s, start in zip(self._snapshots, self._starts, strict=True)
+    def _found(self, wanted: Callable[[Lexicon], Mapping[str, float]]) -> Occurrences:
+        found = sorted(self._postings(wanted), key=lambda some: some.weight)
+        count = sum(some.weight * len(some.ids) for some in found)
+        parts = [
+            (some.ids, some.frequencies * np.float32(some.weight), np.float32(some.weight))
+            for some in found
         ]
+        return Occurrences(*self._combined(parts), min(max(count, 1.0), self.size) if count else 0)
+
+    def _postings(self, wanted: Callable[[Lexicon], Mapping[str, float]]) -> list[Postings]:
+        starts = zip(self._snapshots, self._starts, strict=True)
+        return [found for snapshot, start in starts for found in snapshot.postings(wanted, start)]
+
+    def _combined(
+        self, parts: Iterable[tuple[Ids, Floats, Floats | np.float32]]
+    ) -> tuple[Ids, Floats, Floats]:
+        """The ids of all parts, the sum of the frequencies, and the weight of the last part."""
+        frequencies, weights = np.zeros(self.size, np.float32), np.zeros(self.size, np.float32)
+        for ids, some, weight in parts:
+            frequencies[ids] += some
+            weights[ids] = weight
+        ids = np.flatnonzero(frequencies > 0)  # numpy is slow in looking for floats
+        return ids, frequencies[ids], weights[ids]
 
 
 def _strongest(forms: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -137,6 +137,69 @@ def test_the_number_of_sources_is_a_setting(tmp_path: Path, client: FlaskClient)
     assert references(ask(app.test_client())) is None
 
 
+@pytest.mark.parametrize(("context", "count"), [(2048, 3), (4096, 6), (8192, 8)])
+def test_unless_it_is_set_it_follows_the_context(
+    tmp_path: Path, folder: Path, context: int, count: int
+) -> None:
+    (tmp_path / "models").mkdir()
+    write_tiny_gguf(tmp_path / "models" / "tiny.gguf", context_length=8192)
+    for i in range(12):
+        (folder / f"{i}.txt").write_text(f"The secret of the coffee machine {i}.")
+    add_collection(tmp_path, folder)
+    settings = {"DATA_DIR": str(tmp_path), "CONTEXT_LENGTH": str(context)}
+    assert len(references(ask(create_app(settings).test_client())) or []) == count
+    client = create_app({**settings, "LOCALDOCS_SOURCES": "2"}).test_client()
+    assert len(references(ask(client)) or []) == 2
+
+
+@pytest.fixture
+def only(tmp_path: Path, client: FlaskClient) -> FlaskClient:
+    """A client of a server that answers from documents only."""
+    return create_app({"DATA_DIR": str(tmp_path), "LOCALDOCS_ONLY": "1"}).test_client()
+
+
+NOTHING = {"role": "user", "content": "Who is Emilia Brontë?"}
+
+
+def test_without_a_source_the_answer_can_say_so(only: FlaskClient) -> None:
+    answer = ask(only, NOTHING, n=2)
+    for choice in answer["choices"]:
+        assert choice["message"]["content"] == "The documents say nothing about this."
+        assert (choice["finish_reason"], choice["references"]) == ("stop", None)
+    assert [choice["index"] for choice in answer["choices"]] == [0, 1]
+    assert set(answer["usage"].values()) == {0}
+    assert only.application.extensions["gpt4all"].worker.loaded is None
+    assert references(ask(only))
+
+
+def test_a_stream_can_say_so_too(only: FlaskClient) -> None:
+    body = {"model": "m", "messages": [NOTHING], "stream": True}
+    lines = only.post("/v1/chat/completions", json=body).text.split("\n\n")
+    assert lines[-2:] == ["data: [DONE]", ""]
+    choices = [json.loads(line.removeprefix("data: "))["choices"][0] for line in lines[:-2]]
+    texts = [choice["delta"].get("content") or "" for choice in choices]
+    assert "".join(texts) == "The documents say nothing about this."
+    assert (choices[-1]["finish_reason"], choices[-1]["references"]) == ("stop", None)
+
+
+def test_what_is_said_then_is_a_setting(tmp_path: Path, client: FlaskClient) -> None:
+    settings = {"LOCALDOCS_ONLY": "1", "LOCALDOCS_ONLY_TEXT": "Davon weiß ich nichts."}
+    app = create_app({"DATA_DIR": str(tmp_path), **settings})
+    [choice] = ask(app.test_client(), NOTHING)["choices"]
+    assert choice["message"]["content"] == "Davon weiß ich nichts."
+
+
+def test_sources_that_do_not_fit_are_none(only: FlaskClient) -> None:
+    question = {"role": "user", "content": QUESTION["content"] + " Think!" * 100}
+    [choice] = ask(only, question, max_tokens=300)["choices"]
+    assert choice["message"]["content"] == "The documents say nothing about this."
+
+
+def test_completions_are_answered_all_the_same(only: FlaskClient) -> None:
+    body = {"model": "m", "prompt": "Who is Emilia Brontë?", "max_tokens": 4}
+    assert only.post("/v1/completions", json=body).json["usage"]["completion_tokens"] > 0
+
+
 def test_nothing_of_the_api_makes_or_lists_collections(client: FlaskClient) -> None:
     rules = {str(rule) for rule in client.application.url_map.iter_rules()}
     assert not any("localdocs" in rule or "collection" in rule for rule in rules)
