@@ -60,6 +60,14 @@ def no_text(path: Path) -> None:
     write_pdf(path, "")
 
 
+def unseen(path: Path) -> None:
+    path.write_text("\u200b\x1b[0m\u00ad\n", encoding="utf-8")
+
+
+def nested(path: Path) -> None:
+    path.write_text("Subject: a\nContent-Type: message/rfc822\n\n" * 5000)
+
+
 @pytest.mark.parametrize(
     ("name", "write", "reason"),
     [
@@ -71,6 +79,8 @@ def no_text(path: Path) -> None:
         ("a.txt", binary, "no text"),
         ("a.md", binary, "no text"),
         ("a.html", empty, "no text"),
+        ("a.txt", unseen, "no text"),
+        ("a.eml", nested, "nested too deeply"),
         ("gone.txt", lambda path: None, "cannot be opened: No such file"),
     ],
 )

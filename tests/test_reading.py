@@ -57,13 +57,16 @@ def test_what_the_system_refuses_is_told_from_what_is_damaged(tmp_path: Path) ->
 
 
 @posix_only
-def test_a_file_that_takes_too_much_memory_is_given_up(tmp_path: Path) -> None:
+def test_a_file_that_takes_too_much_memory_is_given_up(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     paths = [write(tmp_path, "a.txt", "before"), bomb(tmp_path), write(tmp_path, "b.txt", "after")]
     with ReadingProcess(memory_bytes=1 << 30) as reading:
         before, bad, after = reading.read(paths, 512)
     assert (before.problem, after.problem) == (None, None)
     assert bad.problem is not None
     assert "damaged" in bad.problem or "1024 MiB of memory" in bad.problem
+    assert capfd.readouterr().err == ""
 
 
 @posix_only

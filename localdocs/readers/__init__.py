@@ -34,11 +34,11 @@ def read(path: Path) -> Document:
         raise
     except OSError as error:
         raise UnreadableFile(f"it cannot be opened: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise UnreadableFile("its parts are nested too deeply") from error
     # Each library has errors of its own, and a damaged file can surface as any of them.
     except Exception as error:
         raise UnreadableFile(f"it is damaged: {str(error) or repr(error)}") from error
-    if not any(page.text.strip() for page in document.pages):
-        raise UnreadableFile("there is no text in it")
     pages = (
         replace(page, text=_encodable(page.text), headings=tuple(map(_encodable, page.headings)))
         for page in document.pages
@@ -46,7 +46,10 @@ def read(path: Path) -> Document:
     about = (document.title, document.author, document.tags)
     title, author, tags = map(_encodable, about)
     document = replace(document, pages=tuple(pages), title=title, author=author, tags=tags)
-    return cleaned(document, prose=path.suffix.lower() in _PROSE)
+    document = cleaned(document, prose=path.suffix.lower() in _PROSE)
+    if not any(page.text.strip() for page in document.pages):
+        raise UnreadableFile("there is no text in it")
+    return document
 
 
 def _encodable(text: str) -> str:
