@@ -1,6 +1,8 @@
 """Every format, in real files that well-known programs' libraries wrote."""
 
 import contextlib
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +92,18 @@ def test_what_cannot_be_read_says_why(
     write(tmp_path / name)
     with pytest.raises(UnreadableFile, match=reason):
         read(tmp_path / name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes, and a privilege for links")
+@pytest.mark.parametrize("suffix", READERS)
+def test_only_files_are_opened(tmp_path: Path, suffix: str) -> None:
+    pipe, link = tmp_path / f"pipe{suffix}", tmp_path / f"link{suffix}"
+    os.mkfifo(pipe)
+    (tmp_path / "a.txt").write_text("text")
+    link.symlink_to("a.txt")
+    for path in (pipe, link):
+        with pytest.raises(UnreadableFile, match="no file any more"):
+            read(path)
 
 
 @pytest.mark.parametrize("suffix", READERS)

@@ -3,6 +3,7 @@
 They are called in a process of their own (`..reading`).
 """
 
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -29,6 +30,7 @@ from .spreadsheets import spreadsheet
 def read(path: Path) -> Document:
     """The text of the file at ``path``. Raises `UnreadableFile` with the reason."""
     try:
+        _refuse_other_than_files(path)
         document = _reader(path.name)(path)
     except (UnreadableFile, MemoryError):
         raise
@@ -50,6 +52,12 @@ def read(path: Path) -> Document:
     if not any(page.text.strip() for page in document.pages):
         raise UnreadableFile("there is no text in it")
     return document
+
+
+def _refuse_other_than_files(path: Path) -> None:
+    """Raises `UnreadableFile` for what has become a pipe or a link since it was found."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise UnreadableFile("it is no file any more")
 
 
 def _encodable(text: str) -> str:
