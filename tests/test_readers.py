@@ -107,6 +107,18 @@ def test_only_files_are_opened(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", READERS)
+def test_a_refusal_of_the_system_is_told_from_damage(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_text("text")
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("Windows and root may read all")
+    with pytest.raises(UnreadableFile, match="cannot be opened: Permission denied") as raised:
+        read(path)
+    assert isinstance(raised.value.__cause__, OSError)
+
+
+@pytest.mark.parametrize("suffix", READERS)
 def test_random_bytes_never_crash_a_reader(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     for seed in range(20):
