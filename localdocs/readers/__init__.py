@@ -3,6 +3,7 @@
 They are called in a process of their own (`..reading`).
 """
 
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -29,16 +30,17 @@ from .spreadsheets import spreadsheet
 def read(path: Path) -> Document:
     """The text of the file at ``path``. Raises `UnreadableFile` with the reason."""
     try:
+        _refuse_other_than_files(path)
         document = _reader(path.name)(path)
     except (UnreadableFile, MemoryError):
         raise
     except OSError as error:
         raise UnreadableFile(f"it cannot be opened: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise UnreadableFile("its parts are nested too deeply") from error
     # Each library has errors of its own, and a damaged file can surface as any of them.
     except Exception as error:
         raise UnreadableFile(f"it is damaged: {str(error) or repr(error)}") from error
-    if not any(page.text.strip() for page in document.pages):
-        raise UnreadableFile("there is no text in it")
     pages = (
         replace(page, text=_encodable(page.text), headings=tuple(map(_encodable, page.headings)))
         for page in document.pages
@@ -46,7 +48,16 @@ def read(path: Path) -> Document:
     about = (document.title, document.author, document.tags)
     title, author, tags = map(_encodable, about)
     document = replace(document, pages=tuple(pages), title=title, author=author, tags=tags)
-    return cleaned(document, prose=path.suffix.lower() in _PROSE)
+    document = cleaned(document, prose=path.suffix.lower() in _PROSE)
+    if not any(page.text.strip() for page in document.pages):
+        raise UnreadableFile("there is no text in it")
+    return document
+
+
+def _refuse_other_than_files(path: Path) -> None:
+    """Raises `UnreadableFile` for what has become a pipe or a link since it was found."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise UnreadableFile("it is no file any more")
 
 
 def _encodable(text: str) -> str:

@@ -13,10 +13,14 @@ from ..snippets import Document
 
 # Where a word may be divided, and what is never shown: soft hyphen, zero-width space, word
 # joiner, byte-order mark. The joiners U+200C and U+200D are part of words in some scripts.
+# A control character is a space.
 _SEEN = str.maketrans(
-    dict.fromkeys("\u00ad\u200b\u2060\ufeff")
+    dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), " ")
+    | dict.fromkeys("\u00ad\u200b\u2060\ufeff")
     | {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 )
+# What sets the colours of a terminal (ECMA-48) or, as an OSC of xterm, its title.
+_ESCAPE_SEQUENCE = regex.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\))")
 _SOFTLY_DIVIDED = regex.compile(r"\u00ad\n[ \t]*(\p{L}\S*)[ \t]*")
 
 _LETTERS = r"\p{L}[\p{L}\p{M}]*+"
@@ -50,7 +54,10 @@ def cleaned(document: Document, prose: bool) -> Document:
     if prose:
         words = vocabulary(texts)
         texts = [whole_words(text, words) for text in texts]
-    pages = [replace(page, text=text) for page, text in zip(document.pages, texts, strict=True)]
+    pages = [
+        replace(page, text=text, headings=tuple(map(_seen, page.headings)))
+        for page, text in zip(document.pages, texts, strict=True)
+    ]
     title, author, tags = (
         " ".join(_seen(text).split()) for text in (document.title, document.author, document.tags)
     )
@@ -135,4 +142,5 @@ def _key(word: str) -> str:
 
 
 def _seen(text: str) -> str:
+    text = _ESCAPE_SEQUENCE.sub("", text)
     return _SOFTLY_DIVIDED.sub(r"\1\n", text).translate(_SEEN)

@@ -81,7 +81,7 @@ def _text(part: MIMEPart) -> str:
     charset = part.get_content_charset("us-ascii")
     try:
         text = content.decode(charset, "strict" if charset == "us-ascii" else "replace")
-    except (LookupError, UnicodeDecodeError):  # a charset unknown or not named
+    except (LookupError, ValueError):  # a charset that is not named, unknown or unfit
         text = decoded(content)
     if part.get_content_subtype() == "html":
         # Whatever charset it declares, this is in none where the declaration could be found.
