@@ -2,9 +2,9 @@
 
 import posixpath
 import zipfile
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -15,9 +15,8 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
-@dataclass(frozen=True)
-class Properties:
-    """What a document says about itself. ``date`` is ``YYYY-MM-DD`` or empty."""
+class Properties(NamedTuple):
+    """What a document says about itself, in the order in which `Document` takes it."""
 
     title: str = ""
     author: str = ""
@@ -86,22 +85,19 @@ class Package(Archive):
                 relations[relation.get("Id", "")] = (kind, target[1:])
         return relations
 
-    @cached_property
     def properties(self) -> Properties:
         """Title, author, keywords, and the day of the last change."""
         for name in self.related("", "core-properties"):
             core = self.xml(name)
+            date = day(first(core, "modified", "created"))
             return Properties(
-                first(core, ["title"]),
-                first(core, ["creator"]),
-                day(first(core, ["modified", "created"])),
-                first(core, ["keywords"]),
+                first(core, "title"), first(core, "creator"), date, first(core, "keywords")
             )
         return Properties()
 
 
-def first(element: Element, names: list[str]) -> str:
-    """The text of the first of the children with these names that has any."""
+def first(element: Element, *names: str) -> str:
+    """The text of the first child that has any, trying the ``names`` in their order."""
     texts = (element.findtext(f"{{*}}{name}", "").strip() for name in names)
     return next(filter(None, texts), "")
 

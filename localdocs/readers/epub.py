@@ -44,7 +44,7 @@ def epub(path: Path) -> Document:
         ", ".join(" ".join(each.itertext()).strip() for each in metadata.iterfind(f"{{*}}{kind}"))
         for kind in ("creator", "subject")
     )
-    title, date = first(metadata, ["title"]), day(first(metadata, ["date"]))
+    title, date = first(metadata, "title"), day(first(metadata, "date"))
     return Document(tuple(pages), title, names, date, subjects, markdown=True, lines=False)
 
 

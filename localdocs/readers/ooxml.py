@@ -8,13 +8,11 @@ from xml.etree.ElementTree import Element
 
 from ..snippets import Document, Page
 from .archives import Package, attribute, local_name
-from .walking import Block, Walk, joined
+from .walking import Block, Walk, joined, slide_blocks
 
 _HEADING = re.compile(r"heading ([1-9])|(title)", re.IGNORECASE)
 _OFF = {"0", "false", "off"}
 _NOTES = {"footnotes": "footnoteReference", "endnotes": "endnoteReference"}
-# Placeholders of a slide that hold no text of its own.
-_SURROUNDINGS = {"sldNum", "dt", "hdr", "ftr"}
 
 
 def docx(path: Path) -> Document:
@@ -36,7 +34,8 @@ def docx(path: Path) -> Document:
         dict.fromkeys(chain(*map(blocks, package.related(package.main, kind))))
         for kind in ("header", "footer")
     )
-    return _document(package, [Page(joined([*headers, *blocks(package.main), *footers]))])
+    page = Page(joined([*headers, *blocks(package.main), *footers]))
+    return Document((page,), *package.properties(), markdown=True, lines=False)
 
 
 def pptx(path: Path) -> Document:
@@ -52,7 +51,7 @@ def pptx(path: Path) -> Document:
         blocks += [footer for footer in _footers(package, name) if footer.text not in footers]
         footers.update(text for text, _ in blocks)
         pages.append(Page(joined(blocks), number))
-    return _document(package, pages)
+    return Document(tuple(pages), *package.properties(), markdown=True, lines=False)
 
 
 class _OfficeWalk(Walk):
@@ -140,22 +139,9 @@ class _WordWalk(_OfficeWalk):
 
 
 def _slide(package: Package, name: str) -> Iterator[Block]:
-    walk = _OfficeWalk(package, name)
-    titles: list[Element] = []
-    others: list[Element] = []
-    for shape in _shapes(package.xml(name)):
-        kind = _placeholder(shape)
-        if kind not in _SURROUNDINGS:
-            (titles if kind in {"title", "ctrTitle"} else others).append(shape)
-    title = " ".join(text for shape in titles for text, _ in walk.block(shape))
-    yield Block(" ".join(title.split()), "# ")
-    for shape in others:
-        yield from walk.block(shape)
-    for notes in package.related(name, "notesSlide"):
-        walk = _OfficeWalk(package, notes)
-        for shape in _shapes(package.xml(notes)):
-            if _placeholder(shape) not in _SURROUNDINGS:
-                yield from walk.block(shape)
+    for part in [name, *package.related(name, "notesSlide")]:
+        shapes = [(_placeholder(shape), shape) for shape in _shapes(package.xml(part))]
+        yield from slide_blocks(_OfficeWalk(package, part), shapes)
 
 
 def _footers(package: Package, name: str) -> Iterator[Block]:
@@ -192,10 +178,3 @@ def _value(element: Element, path: str) -> str:
 def _reference(element: Element) -> str:
     """The id of a relation; an ``id`` without namespace is something else."""
     return next((v for k, v in element.attrib.items() if k.endswith("}id")), "")
-
-
-def _document(package: Package, pages: list[Page]) -> Document:
-    about = package.properties
-    return Document(
-        tuple(pages), about.title, about.author, about.date, about.tags, markdown=True, lines=False
-    )

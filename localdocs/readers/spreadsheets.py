@@ -11,20 +11,9 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError, Shee
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
 from .archives import Package, Properties, is_encrypted
-from .opendocument import opened, properties
+from .opendocument import OpenDocument
 from .tables import named_rows
 from .walking import plain
-
-Value = (
-    bool
-    | int
-    | float
-    | str
-    | datetime.date
-    | datetime.datetime
-    | datetime.time
-    | datetime.timedelta
-)
 
 
 def spreadsheet(path: Path) -> Document:
@@ -32,7 +21,7 @@ def spreadsheet(path: Path) -> Document:
 
     A formula is its last result; what is hidden is there too.
     """
-    about = _properties(path)
+    properties = _properties(path)
     with path.open("rb") as file:
         try:
             pages = tuple(_pages(file))
@@ -45,9 +34,7 @@ def spreadsheet(path: Path) -> Document:
             if type(error).__name__ == "PanicException":
                 raise UnreadableFile("it is damaged") from error
             raise
-    return Document(
-        pages, about.title, about.author, about.date, about.tags, markdown=True, lines=False
-    )
+    return Document(pages, *properties, markdown=True, lines=False)
 
 
 def _pages(file: BinaryIO) -> Iterator[Page]:
@@ -65,7 +52,7 @@ def _rows(workbook: CalamineWorkbook, number: int) -> Iterator[str]:
         yield plain(row)
 
 
-def _shown(value: Value) -> str:
+def _shown(value: object) -> str:
     """A value as a spreadsheet shows it, with dates in ISO 8601."""
     if isinstance(value, bool):
         return str(value).upper()
@@ -82,5 +69,5 @@ def _shown(value: Value) -> str:
 def _properties(path: Path) -> Properties:
     if not zipfile.is_zipfile(path):
         return Properties()  # an old .xls
-    archive = opened(path)
-    return properties(archive) if archive.has("meta.xml") else Package(path).properties
+    archive = OpenDocument(path)
+    return archive.properties() if archive.has("meta.xml") else Package(path).properties()

@@ -12,6 +12,12 @@ from .tables import named_row, named_rows
 # A table with so many characters in one cell is there for the layout.
 _LONGEST_CELL = 500
 _LONGEST_NAME = 60
+_TITLES = {"title", "ctrTitle"}
+# What slides have around their text, as PowerPoint and as OpenDocument call it.
+_SURROUNDINGS = {
+    *("sldNum", "dt", "hdr", "ftr"),
+    *("page-number", "date-time", "header", "footer"),
+}
 # What Markdown would take for a heading, or for code or HTML that goes on over empty lines.
 _MARKUP = re.compile(
     r"^ {0,3}(?=#{1,6}(\s|$)|```|~~~|=+ *$|-+ *$|<(script|pre|style|textarea)\b|<[!?])",
@@ -131,6 +137,17 @@ class Walk:
     def _cell(self, cell: Element) -> tuple[list[Block], int]:
         is_own, width = self.columns(cell)
         return list(self.blocks(cell)) if is_own else [], width
+
+
+def slide_blocks(walk: Walk, shapes: Iterable[tuple[str, Element]]) -> Iterator[Block]:
+    """The text of a slide, its title first, from its ``shapes`` with their kinds."""
+    shapes = [(kind, shape) for kind, shape in shapes if kind not in _SURROUNDINGS]
+    titles = [shape for kind, shape in shapes if kind in _TITLES]
+    title = " ".join(text for shape in titles for text, _ in walk.block(shape))
+    yield Block(" ".join(title.split()), "# ")
+    for kind, shape in shapes:
+        if kind not in _TITLES:
+            yield from walk.block(shape)
 
 
 def joined(blocks: Iterable[Block]) -> str:
