@@ -4,7 +4,6 @@ They are called in a process of their own (`..reading`).
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path, PurePath
 
 from ..errors import UnreadableFile
@@ -39,23 +38,7 @@ def read(path: Path) -> Document:
         raise UnreadableFile(f"it is damaged: {str(error) or repr(error)}") from error
     if not any(page.text.strip() for page in document.pages):
         raise UnreadableFile("there is no text in it")
-    pages = (
-        replace(page, text=_encodable(page.text), headings=tuple(map(_encodable, page.headings)))
-        for page in document.pages
-    )
-    about = (document.title, document.author, document.tags)
-    title, author, tags = map(_encodable, about)
-    document = replace(document, pages=tuple(pages), title=title, author=author, tags=tags)
     return cleaned(document, prose=path.suffix.lower() in _PROSE)
-
-
-def _encodable(text: str) -> str:
-    """``text`` with U+FFFD for halves of surrogate pairs: JSON can hold them, an answer cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def is_readable(name: str) -> bool:

@@ -42,7 +42,7 @@ _LEAST_FULL = 40  # characters of a line
 
 
 def cleaned(document: Document, prose: bool) -> Document:
-    """``document`` without characters that are never seen.
+    """``document`` without characters that are never seen or cannot be in an answer.
 
     In ``prose``, words that are divided at the end of a line are made whole too.
     """
@@ -50,11 +50,13 @@ def cleaned(document: Document, prose: bool) -> Document:
     if prose:
         words = vocabulary(texts)
         texts = [whole_words(text, words) for text in texts]
-    pages = [replace(page, text=text) for page, text in zip(document.pages, texts, strict=True)]
-    title, author, tags = (
-        " ".join(_seen(text).split()) for text in (document.title, document.author, document.tags)
+    pages = tuple(
+        replace(page, text=text, headings=tuple(map(_seen, page.headings)))
+        for page, text in zip(document.pages, texts, strict=True)
     )
-    return replace(document, pages=tuple(pages), title=title, author=author, tags=tags)
+    about = (document.title, document.author, document.tags)
+    title, author, tags = (" ".join(_seen(text).split()) for text in about)
+    return replace(document, pages=pages, title=title, author=author, tags=tags)
 
 
 def day(text: str) -> str:
@@ -135,4 +137,6 @@ def _key(word: str) -> str:
 
 
 def _seen(text: str) -> str:
+    # JSON can hold one half of a surrogate pair, and pdfium gives pairs on Windows.
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return _SOFTLY_DIVIDED.sub(r"\1\n", text).translate(_SEEN)

@@ -82,8 +82,7 @@ def _piece(page: pypdfium2.PdfTextPage, characters: str, start: int, end: int) -
     pdfium.FPDFText_GetLooseCharBox(page, start, first)
     visible = end - 2 if characters[end - 1] in _DIVISIONS and end - start > 1 else end - 1
     pdfium.FPDFText_GetLooseCharBox(page, visible, last)
-    text = characters[start:end].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    text = text.translate(_HYPHENS)
+    text = characters[start:end].translate(_HYPHENS)
     return Piece(text, first.left, last.right, first.bottom, first.top)
 
 
