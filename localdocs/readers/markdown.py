@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from ..snippets import Document, Page
+from .cleaning import day
 from .encodings import decoded
 
 _FRONT_MATTER = re.compile(
@@ -37,7 +38,7 @@ def markdown(path: Path) -> Document:
         (Page("\n" * match.group().count("\n") + text[match.end() :]),),
         title=" ".join(_words(fields, "title")),
         author=", ".join(_words(fields, *_AUTHOR)),
-        date=iso_date(next(_words(fields, "date"), "")),
+        date=day(next(_words(fields, "date"), "")),
         tags=", ".join(_words(fields, *_TAGS)),
         markdown=True,
     )
@@ -67,11 +68,3 @@ def _words(fields: Mapping[str, Any], *names: str) -> Iterator[str]:
             word = one.get("name") if isinstance(one, dict) else one
             if isinstance(word, str | int | float | date):
                 yield " ".join(str(word).split())
-
-
-def iso_date(text: str) -> str:
-    """The day with which ``text`` begins, if it is written ``YYYY-MM-DD``; else empty."""
-    try:
-        return date.fromisoformat(text[:10]).isoformat()
-    except ValueError:
-        return ""

@@ -11,8 +11,8 @@ from docutils.parsers.rst import Directive, directives, roles
 from docutils.parsers.rst.languages import en
 
 from ..snippets import Document, Page
+from .cleaning import day
 from .encodings import decoded
-from .markdown import iso_date
 from .tables import named_rows
 
 # Characters. docutils takes up to 15 s for a million, and is slow on long lines.
@@ -47,7 +47,7 @@ def rst(path: Path) -> Document:
         (Page(_joined(tree, 1 if tree.get("title") else 0)),),
         title=str(tree.get("title", "")),
         author=", ".join(author.astext() for author in tree.findall(nodes.author)),
-        date=iso_date("".join(day.astext() for day in tree.findall(nodes.date))),
+        date=day("".join(date.astext() for date in tree.findall(nodes.date))),
         markdown=True,
         lines=False,
     )
