@@ -1,11 +1,9 @@
 """HTML pages, as their readers see them."""
 
 import time
-from pathlib import Path
 
 import pytest
 
-from localdocs.readers import read
 from localdocs.readers.html import html_document
 from localdocs.snippets import Document
 
@@ -195,8 +193,8 @@ def test_empty_elements_of_xhtml_are_empty() -> None:
         ("<meta charset=iso-2022-jp>", "iso-2022-jp"),
         ("<meta charset=iso-8859-1>", "utf-8"),
         ("<meta charset=iso-8859-1>", "utf-8-sig"),
-        ("<meta charset=utf-16>", "utf-8"),
-        ("<meta charset=utf-16> ", "utf-8"),
+        ("<meta charset=utf-16>", "cp1252"),
+        ("<meta charset=utf-16> ", "cp1252"),
         ("<meta charset=nonsense>", "utf-8"),
         ("", "utf-8"),
         ("", "utf-16"),
@@ -228,9 +226,3 @@ def test_no_page_takes_long(page: str) -> None:
     start = time.process_time()
     assert "SEEN" in shown(page)
     assert time.process_time() - start < 3
-
-
-def test_a_long_title_is_cut(tmp_path: Path) -> None:
-    path = tmp_path / "a.html"
-    path.write_text(f"<title>{'word ' * 6_000}</title><p>x", encoding="utf-8")
-    assert 100 < len(read(path).title) < 1_000

@@ -3,6 +3,7 @@
 import codecs
 import re
 import unicodedata
+from contextlib import suppress
 
 import chardet
 import regex
@@ -27,6 +28,8 @@ _ENCODINGS = (
 # Added to chardet's confidence, which is near 0 for a single word: files in these are more common.
 _PRIOR = {"cp1252": 0.04, "mac-roman": 0.04, "iso8859-15": 0.04}
 _OTHER_PRIOR = 0.02
+# As in browsers: old pages that say Latin-1 have quotation marks of Windows.
+_MEANT = {"iso-8859-1": "cp1252", "latin1": "cp1252"}
 # chardet looks at 16 KiB.
 _SAMPLE, _PIECES = 16_384, 32
 
@@ -76,12 +79,13 @@ _ODD = regex.compile(
 )
 
 
-def decoded(data: bytes) -> str:
+def decoded(data: bytes, declared: str = "") -> str:
     """The text in ``data``, with U+FFFD for what its encoding does not define.
 
-    Raises `UnreadableFile` when it is no text.
+    ``declared`` is the encoding that the text names, which counts unless it is in UTF-8 or the
+    name cannot be right. Raises `UnreadableFile` when it is no text.
     """
-    text = _unicode(data)
+    text = _unicode(data, declared)
     if text is None:
         _refuse_binary(data)
         # cp1258 writes a Vietnamese letter and its tone as two characters.
@@ -93,8 +97,8 @@ def decoded(data: bytes) -> str:
     return text.replace("\0", " ").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _unicode(data: bytes) -> str | None:
-    """The text if its encoding is sure: one of Unicode's, or the one that has escape sequences."""
+def _unicode(data: bytes, declared: str) -> str | None:
+    """The text if its encoding is sure: one of Unicode's, ISO 2022, or the declared one."""
     for mark, encoding in _BOMS.items():
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, errors="replace")
@@ -103,6 +107,11 @@ def _unicode(data: bytes) -> str | None:
         utf8 = data.decode()
     except UnicodeDecodeError:
         utf8 = None
+    declared = declared.lower()
+    # ISO 2022 is written in bytes of ASCII only.
+    if declared and (utf8 is None or declared.startswith("iso-2022")):
+        with suppress(LookupError, ValueError):
+            return data.decode(_MEANT.get(declared, declared))
     utf16 = _utf16(data[:_SAMPLE], is_utf8=utf8 is not None)
     if utf16:
         return data.decode(utf16, errors="replace")

@@ -10,8 +10,9 @@ from .cleaning import day
 from .encodings import decoded
 from .html_text import MarkdownTarget
 
+# In UTF-16, nothing of this would be found.
 _DECLARED = re.compile(
-    rb"""<(?:\?xml[^>]*encoding|meta[^>]*charset)\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE
+    rb"""<(?:\?xml[^>]*encoding|meta[^>]*charset)\s*=\s*["']?\s*(?!utf)([\w-]+)""", re.IGNORECASE
 )
 _DECLARED_WITHIN = 4096  # bytes
 
@@ -31,7 +32,8 @@ def html(path: Path) -> Document:
 
 def html_document(data: bytes) -> Document:
     """The HTML or XHTML in ``data``. Raises `UnreadableFile` when it is no text."""
-    text = _decoded(data).replace("\0", "")
+    declared = _DECLARED.search(data[:_DECLARED_WITHIN])
+    text = decoded(data, declared[1].decode() if declared else "")
     # Events, because a tree of lxml ends where elements are nested more than 2,048 deep.
     target = MarkdownTarget()
     parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
@@ -47,27 +49,3 @@ def html_document(data: bytes) -> Document:
         markdown=True,
         lines=False,
     )
-
-
-def _decoded(data: bytes) -> str:
-    """The text of ``data``, in the encoding that it declares unless it is in UTF-8."""
-    declared = _DECLARED.search(data[:_DECLARED_WITHIN])
-    name = declared[1].decode().lower() if declared else ""
-    # As browsers do: old pages that say Latin-1 have quotation marks of Windows.
-    name = {"iso-8859-1": "cp1252", "latin1": "cp1252"}.get(name, name)
-    # In UTF-16, the declaration would not have been found. ISO 2022 is UTF-8 for those who
-    # do not know it.
-    if name and not name.startswith("utf") and (name.startswith("iso-2022") or not _is_utf8(data)):
-        try:
-            return data.decode(name)
-        except (LookupError, UnicodeError):
-            pass  # the declaration is wrong
-    return decoded(data)
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

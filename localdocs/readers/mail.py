@@ -78,15 +78,11 @@ def _attached(part: MIMEPart) -> Iterator[str]:
 
 def _text(part: MIMEPart) -> str:
     content = cast(bytes, part.get_payload(decode=True))  # of what has no parts of its own
-    charset = part.get_content_charset("us-ascii")
-    try:
-        text = content.decode(charset, "strict" if charset == "us-ascii" else "replace")
-    except (LookupError, UnicodeDecodeError):  # a charset unknown or not named
-        text = decoded(content)
+    text = decoded(content, part.get_content_charset(""))
     if part.get_content_subtype() == "html":
         # Whatever charset it declares, this is in none where the declaration could be found.
         return html_document(text.encode("utf-16")).pages[0].text.strip()
-    return text.replace("\r\n", "\n").strip()
+    return text.strip()
 
 
 def _header(message: MIMEPart, name: str) -> str:
