@@ -125,7 +125,7 @@ def test_a_tables_rows_have_the_names_of_their_columns() -> None:
         "<table><caption>Prices</caption><thead><tr><th>Fruit<th>Price</thead>"
         "<tr><td>Apples<td>5 <br> each<tr><td>Pears<td></table>"
     )
-    assert shown(page) == "Prices\n\nFruit: Apples | Price: 5 each\nFruit: Pears"
+    assert shown(page) == "Prices\n\nFruit: Apples; Price: 5 each\nFruit: Pears"
 
 
 def test_cells_over_several_rows_and_columns_count_for_each() -> None:
@@ -134,20 +134,19 @@ def test_cells_over_several_rows_and_columns_count_for_each() -> None:
         "<tr><td rowspan=2>Apples<td>1<td>2<tr><td>3<td>4</table>"
     )
     assert shown(page) == (
-        "Fruit: Apples | Price net: 1 | Price gross: 2\n"
-        "Fruit: Apples | Price net: 3 | Price gross: 4"
+        "Fruit: Apples; Price net: 1; Price gross: 2\nFruit: Apples; Price net: 3; Price gross: 4"
     )
 
 
 def test_a_table_without_names_for_columns_is_read_row_by_row() -> None:
     assert shown("<table><tr><th>Phone<td>7731<tr><th>Fax<td>12</table>") == "Phone: 7731\nFax: 12"
-    assert shown("<table><tr><td>a<td>b<tr><td>c<td>d</table>") == "a | b\nc | d"
-    assert shown("<table><tr><th>A<th>B</table>") == "A | B"
+    assert shown("<table><tr><td>a<td>b<tr><td>c<td>d</table>") == "a; b\nc; d"
+    assert shown("<table><tr><th>A<th>B</table>") == "A; B"
 
 
 def test_a_table_that_lays_out_a_page_is_no_table() -> None:
     page = "<table><tr><td><h1>Head</h1><p>One<p>Two<td><table><tr><td>a<td>b</table></table>"
-    assert shown(page) == "# Head\n\nOne\n\nTwo\n\na | b"
+    assert shown(page) == "# Head\n\nOne\n\nTwo\n\na; b"
 
 
 def test_lists_show_their_items() -> None:

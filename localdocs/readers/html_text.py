@@ -177,10 +177,8 @@ class MarkdownTarget:
             return
         elif name in ("td", "th"):
             self._sinks.pop()
-        elif name == "tr":
-            sink.blocks += self._tables[-1].end_row()
         elif name == "table":
-            sink.blocks += self._tables.pop().end()
+            sink.blocks += self._tables.pop().blocks()
 
     def _end_block(self, name: str = "") -> None:
         """Makes the text since the last block a block of its own."""
