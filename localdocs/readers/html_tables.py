@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from .tables import named_row
+from .tables import LONGEST_CELL, named_row
 
-_LONGEST_CELL = 400  # characters; what is longer is no cell of a table, but a part of a layout
 _MOST_SPANNED = 30  # rows and columns, for a cell may say millions
 
 
@@ -37,7 +36,7 @@ class _Cell:
 
     def is_plain(self) -> bool:
         """Whether it can be shown in one line with others."""
-        return all(block.plain for block in self.blocks) and len(self.text()) <= _LONGEST_CELL
+        return all(block.plain for block in self.blocks) and len(self.text()) <= LONGEST_CELL
 
 
 class Table:

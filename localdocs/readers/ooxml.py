@@ -69,9 +69,6 @@ class _OfficeWalk(Walk):
         name = local_name(element.tag)
         return (element.text or "") if name == "t" else self._characters.get(name, "")
 
-    def mark(self, paragraph: Element) -> str:
-        return ""
-
     def referred(self, element: Element) -> Iterator[Block]:
         """The titles of a chart, or the text of a diagram."""
         _, name = self.relations.get(attribute(element, "dm") or _reference(element), ("", ""))

@@ -7,6 +7,8 @@ from itertools import chain, islice
 
 # So many rows say whether there is a header; it is one of the first few of them.
 _SEEN, _PREAMBLE = 100, 10
+# A table with so many characters in one cell is there for the layout.
+LONGEST_CELL = 500
 _LONGEST_NAME, _LONGEST_HEADER = 60, 200  # characters
 _UNIFORM = 0.8  # the share of a column's values that are of one kind
 _NOTHING = {"", "-", "–", "n/a", "na", "nan", "null", "none", "?"}  # noqa: RUF001
@@ -21,14 +23,18 @@ _CODE = re.compile(r"\S*(\d|\w@\w|://)\S*")
 _KINDS = {"year": _YEAR, "date": _DATE, "number": _NUMBER, "code": _CODE}
 
 
-def named_rows(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def named_rows(rows: Iterable[Sequence[str]], has_header: bool = False) -> Iterator[str]:
     """Each row after the header as a line, ``name: value; name: value``.
 
-    Without a header the values alone; rows without any value are left out.
+    ``has_header`` says that the first row is the header, if others follow. Without a header, the
+    values stand alone. Rows without any value are left out.
     """
     rows = iter(rows)
     first = list(islice(rows, _SEEN))
-    place, names = header(first)
+    if has_header and len(first) > 1:
+        place, names = 0, [_name(cell) for cell in first[0]]
+    else:
+        place, names = header(first)
     for number, row in enumerate(chain(first, rows)):
         if number != place and (line := named_row(names if number > place else (), row)):
             yield line

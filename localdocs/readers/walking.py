@@ -7,11 +7,8 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from .archives import local_name
-from .tables import named_row, named_rows
+from .tables import LONGEST_CELL, named_rows
 
-# A table with so many characters in one cell is there for the layout.
-_LONGEST_CELL = 500
-_LONGEST_NAME = 60
 _TITLES = {"title", "ctrTitle"}
 # What slides have around their text, as PowerPoint and as OpenDocument call it.
 _SURROUNDINGS = {
@@ -65,7 +62,7 @@ class Walk:
 
     def mark(self, paragraph: Element) -> str:
         """What Markdown writes before ``paragraph``."""
-        raise NotImplementedError
+        return ""
 
     def characters(self, element: Element) -> str:
         """What ``element`` itself stands for, without its children."""
@@ -125,14 +122,12 @@ class Walk:
             for row in rows
         ]
         if all(len(row) < 2 for row in rows) or any(
-            len(text) > _LONGEST_CELL for row in texts for text in row
+            len(text) > LONGEST_CELL for row in texts for text in row
         ):
             yield from (block for row in rows for cell, _ in row for block in cell)
         else:
             # A header of several rows names nothing in one place.
-            has_header = self.header_rows(element) == 1 and _are_names(texts[0]) and texts[1:]
-            named = (named_row(texts[0], row) for row in texts[1:])
-            yield Block("\n".join(filter(None, named if has_header else named_rows(texts))))
+            yield Block("\n".join(named_rows(texts, self.header_rows(element) == 1)))
 
     def _cell(self, cell: Element) -> tuple[list[Block], int]:
         is_own, width = self.columns(cell)
@@ -163,10 +158,6 @@ def plain(text: str) -> str:
 def _children(element: Element) -> Iterable[Element]:
     # The alternatives have the same text, once for each version of Office.
     return element[:1] if local_name(element.tag) == "AlternateContent" else element
-
-
-def _are_names(header: list[str]) -> bool:
-    return all(0 < len(name) <= _LONGEST_NAME for name in header)
 
 
 def _flat(blocks: list[Block]) -> str:
