@@ -12,8 +12,10 @@ import regex
 _GAP = 0.8  # between columns or cells at least, as a share of the height of a line
 _LEAST_ROWS = 3  # of columns that are drawn row by row
 _MOST_COLUMNS = 20
-_WORDS = regex.compile(r"[\p{L}--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]]{2,}", regex.V1)
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]")
+# Scripts that write words without spaces between them.
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_WORDS = regex.compile(rf"[\p{{L}}--[{UNSPACED}]]{{2,}}", regex.V1)
+_UNSPACED = regex.compile(f"[{UNSPACED}]")
 _MARKER = regex.compile(r"[-*•‣▪◦·\u2013]|\w{1,3}[.)]")  # of an item in a list
 # pdfium's sign for a hyphen and the line break after it, in its two ways of giving text.
 _DIVISIONS = "\x02\ufffe"

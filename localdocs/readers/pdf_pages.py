@@ -7,14 +7,13 @@ import regex
 
 from .cleaning import vocabulary, whole_words
 from .pdf_edges import without_repeated
-from .pdf_layout import Line, height, line_text
+from .pdf_layout import UNSPACED, Line, height, line_text
 
 _LEADERS = regex.compile(r"(?: ?[.·…]){5,}")
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _SENTENCE_END = regex.compile(
-    rf"[.!?\u3002\uff01\uff1f؟।…:][\p{{Pe}}\p{{Pf}}\"']*(?=\s|$|[{_UNSPACED}])"
+    rf"[.!?\u3002\uff01\uff1f؟।…:][\p{{Pe}}\p{{Pf}}\"']*(?=\s|$|[{UNSPACED}])"
 )
-_NO_SPACE = regex.compile(rf"[{_UNSPACED}\u3001\uff0c]\n[{_UNSPACED}]")
+_NO_SPACE = regex.compile(rf"[{UNSPACED}\u3001\uff0c]\n[{UNSPACED}]")
 _BEGINNING = regex.compile(r"(?!\w{1,3}[.)]\s)[\p{L}\p{N}\p{Ps}\p{Pi}\"']")  # not of a list's item
 _DIVIDED = regex.compile(r"\p{L}[-\u2010]$")
 _LEAST_FULL, _LEAST_GOING_ON = 30, 20  # characters of a line
