@@ -2,6 +2,7 @@
 
 import posixpath
 import zipfile
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -96,10 +97,22 @@ class Package(Archive):
         return Properties()
 
 
-def first(element: Element, *names: str) -> str:
-    """The text of the first child that has any, trying the ``names`` in their order."""
-    texts = (element.findtext(f"{{*}}{name}", "").strip() for name in names)
-    return next(filter(None, texts), "")
+def in_any_namespace(names: str) -> str:
+    """The path for ElementTree to elements with these names, ``a/b``, in any namespace."""
+    return "/".join(f"{{*}}{name}" for name in names.split("/"))
+
+
+def texts(element: Element, *paths: str) -> Iterator[str]:
+    """The texts at these paths, without empty ones."""
+    for names in paths:
+        for found in element.iterfind(in_any_namespace(names)):
+            if text := (found.text or "").strip():
+                yield text
+
+
+def first(element: Element, *paths: str) -> str:
+    """The first of the texts at these paths, or nothing."""
+    return next(texts(element, *paths), "")
 
 
 def local_name(tag: str) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from ..errors import UnreadableFile
 from ..snippets import Document
-from .archives import Archive, attribute, first
+from .archives import Archive, attribute, first, texts
 from .cleaning import day
 from .html import html_document
 
@@ -31,21 +31,17 @@ def epub(path: Path) -> Document:
     # Fonts may be among them, and are only disguised.
     if not _encrypted(archive).isdisjoint(chapters):
         raise UnreadableFile("it is encrypted")
-    pages = [
+    pages = (
         page
         for name in chapters
         if archive.has(name)
         for page in html_document(archive.read(name)).pages
-    ]
-    metadata = book.find("{*}metadata")
-    if metadata is None:
-        return Document(tuple(pages), markdown=True, lines=False)
-    names, subjects = (
-        ", ".join(" ".join(each.itertext()).strip() for each in metadata.iterfind(f"{{*}}{kind}"))
-        for kind in ("creator", "subject")
     )
-    title, date = first(metadata, "title"), day(first(metadata, "date"))
-    return Document(tuple(pages), title, names, date, subjects, markdown=True, lines=False)
+    authors, subjects = (
+        ", ".join(texts(book, f"metadata/{kind}")) for kind in ("creator", "subject")
+    )
+    title, date = first(book, "metadata/title"), day(first(book, "metadata/date"))
+    return Document(tuple(pages), title, authors, date, subjects, markdown=True, lines=False)
 
 
 def _encrypted(archive: Archive) -> set[str]:

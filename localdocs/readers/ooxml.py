@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from ..snippets import Document, Page
-from .archives import Package, attribute, local_name
+from .archives import Package, attribute, in_any_namespace, local_name
 from .walking import Block, Walk, joined, slide_blocks
 
 _HEADING = re.compile(r"heading ([1-9])|(title)", re.IGNORECASE)
@@ -164,12 +164,12 @@ def _level(source: Element) -> int:
     return int(found[1] or 1) if found else 0
 
 
-def _find(element: Element, path: str) -> Element | None:
-    return element.find("/".join(f"{{*}}{name}" for name in path.split("/")))
+def _find(element: Element, names: str) -> Element | None:
+    return element.find(in_any_namespace(names))
 
 
-def _value(element: Element, path: str) -> str:
-    return attribute(_find(element, path), "val")
+def _value(element: Element, names: str) -> str:
+    return attribute(_find(element, names), "val")
 
 
 def _reference(element: Element) -> str:

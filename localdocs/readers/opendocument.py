@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
-from .archives import Archive, Properties, attribute, first, local_name
+from .archives import Archive, Properties, attribute, first, local_name, texts
 from .cleaning import day
 from .walking import Block, Walk, joined, slide_blocks
 
@@ -26,14 +26,14 @@ class OpenDocument(Archive):
 
     def properties(self) -> Properties:
         """Title, author, keywords, and the day of the last change."""
-        meta = self.xml("meta.xml").find("{*}meta") if self.has("meta.xml") else None
-        if meta is None:
+        if not self.has("meta.xml"):
             return Properties()
+        root = self.xml("meta.xml")
         return Properties(
-            first(meta, "title"),
-            first(meta, "initial-creator", "creator"),
-            day(first(meta, "date", "creation-date")),
-            ", ".join(each.text or "" for each in meta.iterfind("{*}keyword")),
+            first(root, "meta/title"),
+            first(root, "meta/initial-creator", "meta/creator"),
+            day(first(root, "meta/date", "meta/creation-date")),
+            ", ".join(texts(root, "meta/keyword")),
         )
 
     def body(self, content: Element, kind: str) -> Element:
