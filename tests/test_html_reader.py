@@ -43,6 +43,7 @@ def test_a_date_that_cannot_be_true_is_none(date: str) -> None:
     [
         "<p hidden>HIDDEN</p>",
         "<p hidden=hidden>a<b>HIDDEN</b></p>",
+        "<div hidden><p hidden>HIDDEN</p>HIDDEN</div>",
         "<div style='color: red; DISPLAY : None !important'><p>HIDDEN<p>HIDDEN</div>",
         "<span style='visibility:hidden'>HIDDEN</span>",
         "<script>HIDDEN()</script>",
@@ -147,6 +148,8 @@ def test_a_table_without_names_for_columns_is_read_row_by_row() -> None:
 def test_a_table_that_lays_out_a_page_is_no_table() -> None:
     page = "<table><tr><td><h1>Head</h1><p>One<p>Two<td><table><tr><td>a<td>b</table></table>"
     assert shown(page) == "# Head\n\nOne\n\nTwo\n\na; b"
+    long = "word " * 120 + "end"
+    assert shown(f"<table><tr><td>{long}<td>b</table>") == f"{long}\n\nb"
 
 
 def test_lists_show_their_items() -> None:

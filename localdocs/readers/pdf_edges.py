@@ -41,7 +41,7 @@ def without_repeated(pages: Sequence[list[Line]]) -> list[PageLines]:
         by_height = _from_top(lines)
         edges = by_height[:_EDGE] + by_height[-_EDGE:]
         counts.update({_key(line, number) for line in edges})
-    enough = min(_ENOUGH, len(pages)) if len(pages) > 1 else 2
+    enough = max(2, min(_ENOUGH, len(pages)))
     repeated = {key for key, count in counts.items() if count >= enough}
     seen: set[_Key] = set()
     parts = [_split(lines, number, repeated, seen) for number, lines in enumerate(pages)]
