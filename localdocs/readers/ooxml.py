@@ -1,4 +1,4 @@
-"""Documents of Microsoft Word and PowerPoint: Office Open XML (ECMA-376, ISO/IEC 29500)."""
+"""Microsoft Word and PowerPoint: Office Open XML (ECMA-376, ISO/IEC 29500)."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,9 +16,9 @@ _NOTES = {"footnotes": "footnoteReference", "endnotes": "endnoteReference"}
 
 
 def docx(path: Path) -> Document:
-    """Its text with headings, lists, tables, notes, text boxes, headers and footers.
+    """Reads the text with its headings, lists, tables, notes, text boxes, headers and footers.
 
-    Tracked insertions are text, deletions are not; comments and hidden text are not either.
+    Tracked deletions, comments and hidden text are left out.
     """
     package = Package(path, "document")
     styles = {
@@ -39,7 +39,7 @@ def docx(path: Path) -> Document:
 
 
 def pptx(path: Path) -> Document:
-    """Its slides as pages, with their titles as headings, and the speaker's notes."""
+    """Reads each slide as a page, with its title as heading and the speaker's notes."""
     package = Package(path, "presentation")
     slides = package.relations(package.main)
     listed = map(_reference, package.xml(package.main).iterfind("{*}sldIdLst/{*}sldId"))
@@ -55,7 +55,7 @@ def pptx(path: Path) -> Document:
 
 
 class _OfficeWalk(Walk):
-    """What Word, PowerPoint and the drawings in both have in common."""
+    """What Word, PowerPoint, and drawings in both have in common."""
 
     left_out = frozenset({"del", "moveFrom", "rt"})
     references = frozenset({"chart", "relIds", *_NOTES.values()})
@@ -126,7 +126,7 @@ class _WordWalk(_OfficeWalk):
         return False
 
     def _style(self, element: Element, kind: str) -> Iterator[Element]:
-        """The style of a paragraph or run, and those that it is based on."""
+        """The style of a paragraph or run, followed by the styles it is based on."""
         name = _value(element, f"{kind}Pr/{kind}Style")
         seen: set[str] = set()
         while name in self._styles and name not in seen:
@@ -156,10 +156,10 @@ def _placeholder(shape: Element) -> str:
 
 
 def _level(source: Element) -> int:
-    """The level of a heading from 1, 10 for plain text, or 0 when ``source`` does not say it."""
+    """The heading level from 1, 10 for plain text, or 0 if ``source`` does not say."""
     if outline := _value(source, "pPr/outlineLvl"):
         return int(outline) + 1
-    # Built-in styles have English names, in Word of whatever language.
+    # Built-in styles have English names in every language of Word.
     found = _HEADING.fullmatch(_value(source, "name"))
     return int(found[1] or 1) if found else 0
 
@@ -173,5 +173,5 @@ def _value(element: Element, names: str) -> str:
 
 
 def _reference(element: Element) -> str:
-    """The id of a relation; an ``id`` without namespace is something else."""
+    """The id of a reference. An ``id`` without a namespace is something else."""
     return next((v for k, v in element.attrib.items() if k.endswith("}id")), "")

@@ -1,4 +1,4 @@
-"""Documents of LibreOffice and others: OpenDocument 1.3 (ISO/IEC 26300)."""
+"""LibreOffice Writer and Impress: OpenDocument 1.3 (ISO/IEC 26300)."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _SPACE = re.compile(r"[ \t\r\n]+")
 
 
 class OpenDocument(Archive):
-    """A file of LibreOffice. Raises `UnreadableFile` when it is encrypted."""
+    """An OpenDocument file. Raises `UnreadableFile` if it is encrypted."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -25,7 +25,7 @@ class OpenDocument(Archive):
             raise UnreadableFile("it is encrypted")
 
     def properties(self) -> Properties:
-        """Title, author, keywords, and the day of the last change."""
+        """The title, the author, the day of the last change, and the keywords."""
         if not self.has("meta.xml"):
             return Properties()
         root = self.xml("meta.xml")
@@ -37,7 +37,7 @@ class OpenDocument(Archive):
         )
 
     def body(self, content: Element, kind: str) -> Element:
-        """The text or the slides. Raises `UnreadableFile` when it is of another ``kind``."""
+        """The element with the content. Raises `UnreadableFile` if it is not of this ``kind``."""
         body = content.find(f"{{*}}body/{{*}}{kind}")
         if body is None:
             raise UnreadableFile(self.wrong)
@@ -45,9 +45,9 @@ class OpenDocument(Archive):
 
 
 def odt(path: Path) -> Document:
-    """Its text with headings, lists, tables, notes, frames, headers and footers.
+    """Reads the text with its headings, lists, tables, notes, frames, headers and footers.
 
-    Tracked deletions, comments and hidden text are not in it.
+    Tracked deletions, comments and hidden text are left out.
     """
     archive = OpenDocument(path)
     content = archive.xml("content.xml")
@@ -58,7 +58,7 @@ def odt(path: Path) -> Document:
 
 
 def odp(path: Path) -> Document:
-    """Its slides as pages, with their titles as headings, and the speaker's notes."""
+    """Reads each slide as a page, with its title as heading and the speaker's notes."""
     archive = OpenDocument(path)
     content = archive.xml("content.xml")
     walk = _OpenDocumentWalk(content)
@@ -71,7 +71,7 @@ def odp(path: Path) -> Document:
 
 
 def _around(archive: Archive, kind: str) -> Iterator[Block]:
-    """The headers or footers: for all pages, for the first one, and for those on the left."""
+    """The headers or footers of all pages, the first page and the left pages."""
     if not archive.has("styles.xml"):
         return
     styles = archive.xml("styles.xml")
@@ -133,7 +133,7 @@ class _OpenDocumentWalk(Walk):
 
 
 def _frames(slide: Element) -> Iterator[tuple[str, Element]]:
-    """What is on a slide and in its notes, each with its class."""
+    """The class of each frame on a slide and in its notes, and the frame."""
     for part in slide:
         for frame in part if local_name(part.tag) == "notes" else [part]:
             yield attribute(frame, "class"), frame

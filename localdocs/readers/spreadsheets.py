@@ -17,9 +17,9 @@ from .walking import plain
 
 
 def spreadsheet(path: Path) -> Document:
-    """Its sheets as pages, with their names as headings, each row with its columns' names.
+    """Reads each sheet as a page, with its name as heading and column names in each row.
 
-    A formula is its last result; what is hidden is there too.
+    Formulas are replaced by their last results. Hidden sheets, rows and columns are read too.
     """
     properties = _properties(path)
     with path.open("rb") as file:
@@ -30,7 +30,7 @@ def spreadsheet(path: Path) -> Document:
                 raise UnreadableFile("it is encrypted") from error
             raise UnreadableFile(f"it is not a {path.suffix.lower()} file, or damaged") from error
         except BaseException as error:
-            # A fault of the library; its class is not public, and no Exception.
+            # calamine crashed. The class is not public, and not a subclass of Exception.
             if type(error).__name__ == "PanicException":
                 raise UnreadableFile("it is damaged") from error
             raise
@@ -53,7 +53,7 @@ def _rows(workbook: CalamineWorkbook, number: int) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
-    """A value as a spreadsheet shows it, with dates in ISO 8601."""
+    """Returns a value as a spreadsheet shows it, with dates in ISO 8601."""
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float):
