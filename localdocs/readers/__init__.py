@@ -1,6 +1,6 @@
-"""One function for each file format: a file in, its text out.
+"""Reads files: one function for each format.
 
-They are called in a process of their own (`..reading`).
+They run in a process of their own (`..reading`).
 """
 
 from collections.abc import Callable
@@ -26,14 +26,14 @@ from .spreadsheets import spreadsheet
 
 
 def read(path: Path) -> Document:
-    """The text of the file at ``path``. Raises `UnreadableFile` with the reason."""
+    """Returns the text of the file at ``path``. Raises `UnreadableFile` with the reason."""
     try:
         document = _reader(path.name)(path)
     except (UnreadableFile, MemoryError):
         raise
     except OSError as error:
         raise UnreadableFile(f"it cannot be opened: {error.strerror or error}") from error
-    # Each library has errors of its own, and a damaged file can surface as any of them.
+    # A damaged file can raise any error of the library that reads it.
     except Exception as error:
         raise UnreadableFile(f"it is damaged: {str(error) or repr(error)}") from error
     if not any(page.text.strip() for page in document.pages):
@@ -51,36 +51,28 @@ def _reader(name: str) -> Callable[[Path], Document]:
     return text if name.lower() in NAMES else READERS[PurePath(name).suffix.lower()]
 
 
-# Where a hyphen at the end of a line may divide a word; in a program or a log it does not.
+# Formats in which a hyphen at the end of a line may divide a word.
 _PROSE = {".txt", ".rst", ".md", ".markdown"}
 
-READERS: dict[str, Callable[[Path], Document]] = {
-    **dict.fromkeys(SUFFIXES, text),
-    **dict.fromkeys((".csv", ".tsv", ".tab"), delimited),
-    **dict.fromkeys((".json", ".geojson"), json_),
-    **dict.fromkeys((".jsonl", ".ndjson"), json_lines),
-    **dict.fromkeys((".xml", ".rss", ".atom", ".opml"), xml),
-    **dict.fromkeys((".rst", ".rest"), rst),
-    ".ipynb": notebook,
-    ".md": markdown,
-    ".markdown": markdown,
-    ".html": html,
-    ".htm": html,
-    ".pdf": pdf,
-    ".docx": docx,
-    ".docm": docx,
-    ".xlsx": spreadsheet,
-    ".xlsm": spreadsheet,
-    ".xlsb": spreadsheet,
-    ".xls": spreadsheet,
-    ".pptx": pptx,
-    ".pptm": pptx,
-    ".ppsx": pptx,
-    ".odt": odt,
-    ".ods": spreadsheet,
-    ".odp": odp,
-    ".rtf": rtf,
-    ".epub": epub,
-    ".eml": eml,
-    ".mbox": mbox,
+_SUFFIXES: dict[Callable[[Path], Document], str] = {
+    text: SUFFIXES,
+    delimited: ".csv .tsv .tab",
+    json_: ".json .geojson",
+    json_lines: ".jsonl .ndjson",
+    xml: ".xml .rss .atom .opml",
+    notebook: ".ipynb",
+    markdown: ".md .markdown",
+    rst: ".rst .rest",
+    html: ".html .htm",
+    pdf: ".pdf",
+    docx: ".docx .docm",
+    pptx: ".pptx .pptm .ppsx",
+    odt: ".odt",
+    odp: ".odp",
+    spreadsheet: ".xlsx .xlsm .xlsb .xls .ods",
+    rtf: ".rtf",
+    epub: ".epub",
+    eml: ".eml",
+    mbox: ".mbox",
 }
+READERS = {suffix: reader for reader, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
