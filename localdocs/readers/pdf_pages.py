@@ -15,7 +15,6 @@ _SENTENCE_END = regex.compile(
 )
 _NO_SPACE = regex.compile(rf"[{UNSPACED}\u3001\uff0c]\n[{UNSPACED}]")
 _BEGINNING = regex.compile(r"(?!\w{1,3}[.)]\s)[\p{L}\p{N}\p{Ps}\p{Pi}\"']")  # not of a list's item
-_DIVIDED = regex.compile(r"\p{L}[-\u2010]$")
 _LEAST_FULL, _LEAST_GOING_ON = 30, 20  # characters of a line
 _LONGEST_REST = 600  # characters of a sentence on its second page
 
@@ -99,10 +98,8 @@ class _Flow:
             or (not over_pages and abs(line[0].bottom - following[0].top) > size)
         ):
             return False
-        if rest[0].islower() and _DIVIDED.search(text):
-            return True
         if rest[0].islower() and (over_pages or len(text) >= _LEAST_GOING_ON):
-            return text[-1].isalnum() or text[-1] == ","
+            return text[-1].isalnum() or text[-1] in ",-\u2010"
         least = _LEAST_FULL / 2 if _NO_SPACE.search(f"{text[-1]}\n{rest[0]}") else _LEAST_FULL
         return len(text) >= least and self._is_full(place)
 
@@ -111,7 +108,7 @@ class _Flow:
         near = [line for line in self._lines[max(0, place - 2) : place + 3] if len(line) == 1]
         widths = sorted(line[0].right - line[0].left for line in near)
         own = self._lines[place][0].right - self._lines[place][0].left
-        return len(widths) > 1 and own >= 0.88 * widths[-1] and widths[-2] >= 0.88 * widths[-1]
+        return own >= 0.88 * widths[-1] and widths[-2] >= 0.88 * widths[-1]
 
 
 def _glued(one: str, other: str) -> str:
