@@ -143,6 +143,12 @@ def test_a_table_without_names_for_columns_is_read_row_by_row() -> None:
     assert shown("<table><tr><th>Phone<td>7731<tr><th>Fax<td>12</table>") == "Phone: 7731\nFax: 12"
     assert shown("<table><tr><td>a<td>b<tr><td>c<td>d</table>") == "a; b\nc; d"
     assert shown("<table><tr><th>A<th>B</table>") == "A; B"
+    assert shown("<table><tr><th colspan=2>Ada<tr><th>Born<td>1815</table>") == "Ada\nBorn: 1815"
+
+
+def test_a_table_may_have_names_on_two_sides_and_in_between() -> None:
+    page = "<table><tr><th>City<th>Port<tr><th>Leith<td>yes<tr><th>In<th>Wales</table>"
+    assert shown(page) == "City: Leith; Port: yes\nCity: In; Port: Wales"
 
 
 def test_a_table_that_lays_out_a_page_is_no_table() -> None:

@@ -18,7 +18,7 @@ def shown_address(address: str, text: str) -> str:
         return ""
     if parts.scheme in ("mailto", "tel"):
         shown, said = f"{parts.scheme}:{parts.path}", parts.path
-    elif parts.scheme in ("http", "https") and parts.netloc:
+    elif parts.scheme in ("http", "https"):
         query = parts.query if len(parts.query) <= _LONGEST_QUERY else ""
         shown = parts._replace(query=query, fragment="").geturl()
         said = shown.partition("://")[2].rstrip("/")

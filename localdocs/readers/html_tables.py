@@ -72,7 +72,7 @@ class Table:
                 continue
             columns = zip_longest(*heads, fillvalue="")
             names = names or [" ".join(filter(None, dict.fromkeys(column))) for column in columns]
-            if not names and cells and cells[0].is_head:
+            if not names and any(texts[1:]) and cells and cells[0].is_head:
                 shown += _row(["", *texts[:1]], ["", *texts[1:]], bool(shown))
             else:
                 shown += _row(names, texts, bool(shown))
@@ -103,4 +103,4 @@ def _row(names: Sequence[str], texts: Sequence[str], tight: bool = False) -> lis
 
 
 def _span(text: str) -> int:
-    return min(int(text), _MOST_SPANNED) if text.isdecimal() and len(text) < 10 and int(text) else 1
+    return max(1, min(int(text[:9]), _MOST_SPANNED)) if text.isdecimal() else 1

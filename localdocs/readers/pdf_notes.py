@@ -8,7 +8,6 @@ import pypdfium2.raw as pdfium
 
 from .pdf_layout import Line, Piece
 
-_TEXTS = {pdfium.FPDF_FORMFIELD_TEXTFIELD}
 _CHOICES = {pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX}
 _BUTTONS = {pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON}
 _PASSWORD = 1 << 13  # of a field's flags
@@ -36,11 +35,8 @@ def notes(
 def _note(form: Any, annotation: Any, lines: Sequence[Line]) -> str:
     if pdfium.FPDFAnnot_GetFlags(annotation) & pdfium.FPDF_ANNOT_FLAG_HIDDEN:
         return ""
-    kind = pdfium.FPDFAnnot_GetSubtype(annotation)
-    if kind in _NOTES:
+    if pdfium.FPDFAnnot_GetSubtype(annotation) in _NOTES:
         return _string(pdfium.FPDFAnnot_GetStringValue, annotation, b"Contents")
-    if kind != pdfium.FPDF_ANNOT_WIDGET or not form:
-        return ""
     value = _value(form, annotation)
     if not value:
         return ""
@@ -82,10 +78,11 @@ def _value(form: Any, field: Any) -> str:
             for number in range(pdfium.FPDFAnnot_GetOptionCount(form, field))
             if pdfium.FPDFAnnot_IsOptionSelected(form, field, number)
         ]
-        return ", ".join(chosen) or _string(pdfium.FPDFAnnot_GetFormFieldValue, form, field)
-    if kind in _TEXTS and not pdfium.FPDFAnnot_GetFormFieldFlags(form, field) & _PASSWORD:
-        return _string(pdfium.FPDFAnnot_GetFormFieldValue, form, field)
-    return ""
+        if chosen:
+            return ", ".join(chosen)
+    if pdfium.FPDFAnnot_GetFormFieldFlags(form, field) & _PASSWORD:
+        return ""
+    return _string(pdfium.FPDFAnnot_GetFormFieldValue, form, field)
 
 
 def _string(function: Callable[..., int], *args: Any) -> str:
