@@ -17,9 +17,7 @@ UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORDS = regex.compile(rf"[\p{{L}}--[{UNSPACED}]]{{2,}}", regex.V1)
 _UNSPACED = regex.compile(f"[{UNSPACED}]")
 _MARKER = regex.compile(r"[-*•‣▪◦·\u2013]|\w{1,3}[.)]")  # of an item in a list
-# pdfium's sign for a hyphen and the line break after it, in its two ways of giving text.
-_DIVISIONS = "\x02\ufffe"
-_HYPHENS = str.maketrans(dict.fromkeys(_DIVISIONS, "-"))
+_DIVISION = "\x02"  # pdfium's sign for a hyphen at the end of a line, and the line break
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def _drawn_lines(page: pypdfium2.PdfTextPage) -> Iterator[Line]:
     codes = [pdfium.FPDFText_GetUnicode(page, i) for i in range(page.count_chars())]
     # One for each character: UTF-16, with pairs of surrogates, on Windows.
     characters = "".join(map(chr, codes))
-    for line in regex.finditer(rf"[^\r\n{_DIVISIONS}]+[{_DIVISIONS}]?", characters):
+    for line in regex.finditer(rf"[^\r\n{_DIVISION}]+{_DIVISION}?", characters):
         words = [
             _piece(page, characters, line.start() + word.start(), line.start() + word.end())
             for word in regex.finditer(r"[^\s\0]+", line.group())
@@ -82,9 +80,8 @@ def _drawn_lines(page: pypdfium2.PdfTextPage) -> Iterator[Line]:
 def _piece(page: pypdfium2.PdfTextPage, characters: str, start: int, end: int) -> Piece:
     first, last = pdfium.FS_RECTF(), pdfium.FS_RECTF()
     pdfium.FPDFText_GetLooseCharBox(page, start, first)
-    visible = end - 2 if characters[end - 1] in _DIVISIONS and end - start > 1 else end - 1
-    pdfium.FPDFText_GetLooseCharBox(page, visible, last)
-    text = characters[start:end].translate(_HYPHENS)
+    pdfium.FPDFText_GetLooseCharBox(page, end - 1, last)
+    text = characters[start:end].replace(_DIVISION, "-")
     return Piece(text, first.left, last.right, first.bottom, first.top)
 
 
