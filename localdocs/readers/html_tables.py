@@ -1,4 +1,4 @@
-"""The tables of HTML, row by row with the names of the columns."""
+"""HTML tables, read row by row with the names of their columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,12 +6,12 @@ from itertools import zip_longest
 
 from .tables import LONGEST_CELL, named_row
 
-_MOST_SPANNED = 30  # rows and columns, for a cell may say millions
+_MOST_SPANNED = 30  # rows and columns; a cell may claim millions
 
 
 @dataclass
 class Block:
-    """A paragraph or the like. ``tight`` ones have no empty line before them."""
+    """A paragraph or similar. A ``tight`` one has no empty line before it."""
 
     text: str
     tight: bool = False
@@ -19,7 +19,7 @@ class Block:
 
     @staticmethod
     def joined(blocks: Sequence["Block"]) -> str:
-        """The text of ``blocks``, one below the other."""
+        """Returns the text of ``blocks``, one below the other."""
         parts = [("\n" if block.tight else "\n\n") + block.text for block in blocks]
         return "".join(parts).lstrip("\n")
 
@@ -35,29 +35,29 @@ class _Cell:
         return " ".join(block.text for block in self.blocks)
 
     def is_plain(self) -> bool:
-        """Whether it can be shown in one line with others."""
+        """Whether it fits into one line with other cells."""
         return all(block.plain for block in self.blocks) and len(self.text()) <= LONGEST_CELL
 
 
 class Table:
-    """A table, as it is read."""
+    """A table while it is being read."""
 
     def __init__(self) -> None:
         self._rows: list[list[_Cell]] = [[]]  # the first is for cells in no row
         self._spanning: dict[int, tuple[int, str]] = {}  # rows to come and text, by column
 
     def start_row(self) -> None:
-        """The start of a row."""
+        """Takes the start of a row."""
         self._rows.append([])
 
     def start_cell(self, is_head: bool, attributes: Mapping[str, str]) -> list[Block]:
-        """The start of a cell. Returns the list for its blocks."""
+        """Takes the start of a cell. Returns the list to which its blocks are added."""
         columns, rows = (_span(attributes.get(name, "")) for name in ("colspan", "rowspan"))
         self._rows[-1].append(_Cell(is_head, columns, rows))
         return self._rows[-1][-1].blocks
 
     def blocks(self) -> list[Block]:
-        """All that the table shows."""
+        """Returns a block for each row, or the blocks of its cells if they do not fit into one."""
         heads: list[list[str]] = []
         names: list[str] = []
         shown: list[Block] = []
@@ -79,9 +79,9 @@ class Table:
         return shown or [block for texts in heads for block in _row([], texts)]
 
     def _texts(self, cells: Sequence[_Cell], is_head: bool) -> list[str]:
-        """The text in each column of a row, those of cells above that span it too.
+        """Returns the text in each column of a row.
 
-        A head over several columns is in each of them.
+        Cells above that span this row are included. A header cell counts in all its columns.
         """
         texts = {column: text for column, (_, text) in self._spanning.items()}
         spanning = {column: (n - 1, text) for column, (n, text) in self._spanning.items() if n > 1}

@@ -1,4 +1,4 @@
-"""From the lines of a PDF's pages to texts that can be quoted, across the pages' borders."""
+"""Turns the lines of a PDF into paragraphs and whole sentences."""
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
@@ -20,10 +20,10 @@ _LONGEST_REST = 600  # characters of a sentence on its second page
 
 
 def page_texts(pages: Sequence[list[Line]]) -> list[str]:
-    """The text of each of ``pages``.
+    """Returns the text of each of ``pages``.
 
-    Lines that pages repeat at their edges are only in the first of them, page numbers in none.
-    Words are whole, and a sentence is on the page where it begins.
+    Lines repeated at the edges of pages are only in the first of them. Page numbers are left
+    out. Divided words are made whole. A sentence is on the page where it begins.
     """
     parts = without_repeated(pages)
     words = vocabulary(["\n".join(line_text(line) for part in parts for line in part.body)])
@@ -42,7 +42,7 @@ def page_texts(pages: Sequence[list[Line]]) -> list[str]:
 
 
 class _Flow:
-    """A text that goes over pages, with its words whole as ``words`` tell."""
+    """A text over several pages, whose divided words are made whole with the help of ``words``."""
 
     def __init__(self, pages: Sequence[list[Line]], words: set[str]) -> None:
         self._lines = [line for page in pages for line in page]
@@ -52,7 +52,7 @@ class _Flow:
         self._places = [range(end - len(page), end) for end, page in zip(ends, pages, strict=True)]
 
     def of(self, number: int) -> Iterator[str]:
-        """The paragraphs of a page, as far as its lines show them."""
+        """The paragraphs of a page, as far as its lines let them be recognised."""
         paragraph = ""
         for place in self._places[number]:
             paragraph = _glued(paragraph, self._texts[place])
@@ -86,7 +86,7 @@ class _Flow:
         self._texts[last] = _glued(self._texts[last], rest)
 
     def _goes_on(self, place: int, over_pages: bool = False) -> bool:
-        """Whether the next line goes on with the sentence of a line."""
+        """Whether the line after ``place`` continues its sentence."""
         line, following = self._lines[place], self._lines[place + 1]
         if len(line) > 1 or len(following) > 1:  # cells of a table
             return False
@@ -104,7 +104,7 @@ class _Flow:
         return len(text) >= least and self._is_full(place)
 
     def _is_full(self, place: int) -> bool:
-        """Whether a line is about as wide as the widest of its neighbours."""
+        """Whether a line is about as wide as the widest one near it."""
         near = [line for line in self._lines[max(0, place - 2) : place + 3] if len(line) == 1]
         widths = sorted(line[0].right - line[0].left for line in near)
         own = self._lines[place][0].right - self._lines[place][0].left
