@@ -14,9 +14,9 @@ _ENCRYPTION = "META-INF/encryption.xml"
 
 
 def epub(path: Path) -> Document:
-    """Its chapters in the order of reading, with their headings; title, authors and subjects.
+    """Reads the chapters in reading order, with their headings.
 
-    Raises `UnreadableFile` when they are encrypted, as those of bought books can be.
+    Raises `UnreadableFile` if they are encrypted, as in some books from shops.
     """
     archive = Archive(path)
     place = attribute(archive.xml("META-INF/container.xml").find(".//{*}rootfile"), "full-path")
@@ -28,7 +28,7 @@ def epub(path: Path) -> Document:
         for item in book.iterfind("{*}manifest/{*}item")
     }
     chapters = [files.get(each.get("idref"), "") for each in book.iterfind("{*}spine/{*}itemref")]
-    # Fonts may be among them, and are only disguised.
+    # Encrypted fonts do not matter.
     if not _encrypted(archive).isdisjoint(chapters):
         raise UnreadableFile("it is encrypted")
     pages = (

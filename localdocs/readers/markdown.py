@@ -1,4 +1,4 @@
-"""Markdown, with what stands about the document in front of it."""
+"""Markdown with front matter."""
 
 import re
 import tomllib
@@ -20,14 +20,14 @@ _FRONT_MATTER = re.compile(
 )
 _LONGEST = 50_000  # characters of it
 _AUTHOR, _TAGS = ("author", "authors"), ("tags", "keywords", "categories", "category")
-# Without one of these, what stands between two lines is text.
+# Without any of these fields, text between two lines is not front matter.
 _KNOWN = {"title", "date", "layout", "slug", "id", "description", "draft", *_AUTHOR, *_TAGS}
 
 
 def markdown(path: Path) -> Document:
-    """The text as it is, with its headings; title, author, date and tags of its front matter.
+    """Reads the text, and the title, author, date and tags from its front matter.
 
-    Front matter is not text, but its lines count.
+    Front matter is not part of the text, but its lines are counted.
     """
     text = decoded(path.read_bytes())
     match = _FRONT_MATTER.match(text, 0, _LONGEST)
@@ -45,13 +45,13 @@ def markdown(path: Path) -> Document:
 
 
 def _fields(match: re.Match[str]) -> Mapping[str, Any] | None:
-    """The fields of front matter by their names in small letters; None if it is something else."""
+    """The fields by their names in lower case, or None if it is not front matter."""
     try:
         if match["toml"] is not None:
             fields: Any = tomllib.loads(match["toml"])
         else:
             fields = yaml.safe_load(match["yaml"])
-    # safe_load lets some errors of its own out: for a date such as 2024-13-01.
+    # safe_load raises some errors that are not its own, such as for the date 2024-13-01.
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError):
         return None
     if not isinstance(fields, dict):
@@ -61,7 +61,7 @@ def _fields(match: re.Match[str]) -> Mapping[str, Any] | None:
 
 
 def _words(fields: Mapping[str, Any], *names: str) -> Iterator[str]:
-    """The values of some fields, each of which is a value, a list, or a list of named things."""
+    """The values of the fields ``names``: plain values, lists of them, or lists of names."""
     for name in names:
         value = fields.get(name)
         for one in value if isinstance(value, list) else [value]:

@@ -1,4 +1,4 @@
-"""Jupyter's notebooks."""
+"""Jupyter notebooks."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from .encodings import decoded
 
 
 def notebook(path: Path) -> Document:
-    """Its text with headings, its code and what that wrote."""
+    """Reads the text, the code and its output."""
     try:
         cells = json.loads(decoded(path.read_bytes()))["cells"]
         parts = [part for cell in cells for part in _cell(cell)]
@@ -27,7 +27,7 @@ def _cell(cell: dict[str, Any]) -> Iterator[str]:
         return
     yield _fenced(source)
     for output in cell.get("outputs", ()):
-        # What a program wrote, or the text that stands for a picture or a table.
+        # Printed output, or the text version of a picture or a table.
         written = output.get("text") or output.get("data", {}).get("text/plain") or ""
         yield _fenced("".join(written))
 
