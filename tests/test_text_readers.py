@@ -121,6 +121,14 @@ def test_empty_cells_at_the_end_of_rows_may_be_missing(read_text: Read) -> None:
     assert "name: Bob; age: 7; town: Ulm" in text(document)
 
 
+def test_a_title_above_a_csv_costs_nothing(read_text: Read) -> None:
+    document = read_text("a.csv", "Staff of 2024\n\nname;age\nAnna;5\nBob;7\n")
+    assert text(document).split("\n") == [
+        "Staff of 2024",
+        *("", "", "name: Anna; age: 5", "name: Bob; age: 7"),
+    ]
+
+
 @pytest.mark.parametrize("prose", ["Only one line, really.", "No table.\nA list, of a kind.\nEnd."])
 def test_a_csv_that_is_no_table_is_text(read_text: Read, prose: str) -> None:
     assert text(read_text("a.csv", prose)) == prose

@@ -13,7 +13,7 @@ from .encodings import decoded
 from .tables import header, named_row
 
 _DELIMITERS = (",", ";", "\t", "|")
-_SAMPLE, _SAMPLE_ROWS = 200_000, 100  # characters
+_SAMPLE = 100  # rows
 _LONGEST_ROW = 200  # lines; a longer row begins with a quotation mark that is never closed
 
 
@@ -37,12 +37,11 @@ def delimited(path: Path) -> Document:
 
 def _delimiter(text: str) -> str:
     """The character that makes the most regular rows, or an empty string."""
-    sample = text if len(text) <= _SAMPLE else text[: text.rfind("\n", 0, _SAMPLE) + 1]
     best, delimiter = 0.0, ""
     for candidate in _DELIMITERS:
-        rows = islice(_rows(sample, candidate, csv.QUOTE_MINIMAL), _SAMPLE_ROWS)
+        rows = islice(_rows(text, candidate, csv.QUOTE_MINIMAL), _SAMPLE)
         widths = [len(row) for row, _ in rows if row]
-        if len(widths) < 2 or max(widths) == 1:
+        if len(widths) < 2:
             continue
         width, count = Counter(widths).most_common(1)[0]
         divided = sum(width > 1 for width in widths) / len(widths)
@@ -57,7 +56,7 @@ def _delimiter(text: str) -> str:
 def _lines(text: str, delimiter: str, quoting: Literal[0, 3]) -> list[str]:
     """The lines; none if a row is so long that a quotation mark must be a stray one."""
     rows = _rows(text, delimiter, quoting)
-    first = list(islice(rows, _SAMPLE_ROWS))
+    first = list(islice(rows, _SAMPLE))
     place, names = header([row for row, _ in first], usual=True)
     lines: list[str] = []
     for number, (row, end) in enumerate(chain(first, rows)):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .html_links import shown_address
 from .html_tables import Block, Table
+from .markdown import fenced
 
 _BLOCK = re.compile(
     "address|article|aside|blockquote|body|caption|center|dd|details|dialog|div|dl|dt|fieldset"
@@ -189,8 +190,7 @@ class MarkdownTarget:
         if not text.strip():
             return
         if self._inside["pre"]:
-            fence = "~~~~" if "```" in text else "```"
-            block = Block(f"{fence}\n{text.strip(chr(10))}\n{fence}", plain=False)
+            block = Block(fenced(text), plain=False)
         else:
             lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
             block = self._in_its_form("\n".join(filter(None, lines)), name)

@@ -81,7 +81,7 @@ def _text(part: MIMEPart) -> str:
     text = decoded(content, part.get_content_charset(""))
     if part.get_content_subtype() == "html":
         # In UTF-16 because a charset declared in the HTML is not searched for there.
-        return html_document(text.encode("utf-16")).pages[0].text.strip()
+        return html_document(text.encode("utf-16")).pages[0].text
     return text.strip()
 
 

@@ -31,8 +31,7 @@ def markdown(path: Path) -> Document:
     """
     text = decoded(path.read_bytes())
     match = _FRONT_MATTER.match(text, 0, _LONGEST)
-    fields = _fields(match) if match else None
-    if match is None or fields is None:
+    if match is None or (fields := _fields(match)) is None:
         return Document((Page(text),), markdown=True)
     return Document(
         (Page("\n" * match.group().count("\n") + text[match.end() :]),),
@@ -42,6 +41,13 @@ def markdown(path: Path) -> Document:
         tags=", ".join(_words(fields, *_TAGS)),
         markdown=True,
     )
+
+
+def fenced(code: str) -> str:
+    """Returns ``code`` as a block of code in Markdown, or nothing if it is empty."""
+    fence = "~~~~" if "```" in code else "```"
+    code = code.strip("\n")
+    return f"{fence}\n{code}\n{fence}" if code.strip() else ""
 
 
 def _fields(match: re.Match[str]) -> Mapping[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 from ..snippets import Document, Page
 from .data import json_
 from .encodings import decoded
+from .markdown import fenced
 
 
 def notebook(path: Path) -> Document:
@@ -25,13 +26,8 @@ def _cell(cell: dict[str, Any]) -> Iterator[str]:
     if cell["cell_type"] != "code":
         yield source
         return
-    yield _fenced(source)
+    yield fenced(source)
     for output in cell.get("outputs", ()):
         # Printed output, or the text version of a picture or a table.
         written = output.get("text") or output.get("data", {}).get("text/plain") or ""
-        yield _fenced("".join(written))
-
-
-def _fenced(text: str) -> str:
-    fence = "```" if "```" not in text else "~~~~~~"
-    return f"{fence}\n{text.strip()}\n{fence}" if text.strip() else ""
+        yield fenced("".join(written))

@@ -138,7 +138,7 @@ def _columns(pieces: Sequence[_Placed], start: int) -> tuple[list[_Placed], list
     last_right = 0
     for place in range(start + 2, len(pieces)):
         piece = pieces[place][1]
-        if piece.right < edge - least / 2 and max(border, piece.right) < edge - least / 2:
+        if max(border, piece.right) < edge - least / 2:
             border = max(border, piece.right)
             left.append(pieces[place])
         elif piece.left > border + least / 2:

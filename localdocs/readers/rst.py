@@ -13,6 +13,7 @@ from docutils.parsers.rst.languages import en
 from ..snippets import Document, Page
 from .cleaning import day
 from .encodings import decoded
+from .markdown import fenced
 from .tables import named_rows
 
 # Characters. docutils takes up to 15 s for a million, and much longer for long lines.
@@ -71,7 +72,7 @@ def _block(node: nodes.Node, level: int) -> str:
         case nodes.line():
             return node.astext()
         case nodes.FixedTextElement():
-            return f"```\n{node.astext()}\n```"
+            return fenced(node.astext())
         case nodes.TextElement() | nodes.image():
             return " ".join(node.astext().split())
         case nodes.table():
