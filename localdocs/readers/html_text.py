@@ -23,7 +23,6 @@ _HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\
 _UNSEEN_INPUTS = frozenset(("hidden", "password", "file", "image", "color", "range"))
 _MOST_TABLES = 20  # inside each other; deeper ones are read as text
 _SPACE = re.compile(r"[ \t\n\r\f]+")
-_SPACES = re.compile(r"  +")
 
 
 @dataclass
@@ -59,7 +58,7 @@ class MarkdownTarget:
 
     def title(self) -> str:
         """The title of the page."""
-        return _SPACE.sub(" ", "".join(self._title)).strip()
+        return " ".join("".join(self._title).split())
 
     def markdown(self) -> str:
         """The text of the page."""
@@ -104,11 +103,8 @@ class MarkdownTarget:
             if not self._inside["pre"]:
                 text = _SPACE.sub(" ", text)
             # 10 to the power of 6 must not become 106, nor a footnote a part of the word.
-            if (
-                self._inside["sup"]
-                and text[:1].isdigit()
-                and "".join(self._inline[-1:])[-1:].isalnum()
-            ):
+            before = self._inline[-1] if self._inline else ""
+            if self._inside["sup"] and text[:1].isdigit() and before[-1:].isalnum():
                 text = f"^{text}"
             self._inline.append(text)
 
@@ -119,7 +115,7 @@ class MarkdownTarget:
 
     def _note_meta(self, attributes: Mapping[str, str]) -> None:
         name = attributes.get("name") or attributes.get("property") or attributes.get("itemprop")
-        content = _SPACE.sub(" ", attributes.get("content", "")).strip()
+        content = " ".join(attributes.get("content", "").split())
         if name and content:
             self.meta[name.lower()].append(content)
 
@@ -192,7 +188,7 @@ class MarkdownTarget:
         if self._inside["pre"]:
             block = Block(fenced(text), plain=False)
         else:
-            lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
+            lines = (" ".join(line.split()) for line in text.split("\n"))
             block = self._in_its_form("\n".join(filter(None, lines)), name)
         self._sinks[-1].blocks.append(block)
 
