@@ -51,6 +51,7 @@ OTHER_CASES = {
     "the first row's words come again": "Anna,Sales,Bonn|Bob,IT,Ulm|Carl,Sales,Bonn",
     "a name twice": "Name,Name,Age|Anna,Miller,5|Bob,Smith,6",
     "one row": "Name,Age,Town",
+    "long texts": f"{'A long text. ' * 20}End.,Anna,Bonn|Short.,Bob,Ulm",
 }
 
 
