@@ -144,7 +144,6 @@ def _what_it_is(path: Path) -> str:
     """The reason why the file at ``path`` is not a ZIP archive."""
     if is_encrypted(path):
         return "it is encrypted"
-    with path.open("rb") as file:
-        if file.read(len(_OLE)) == _OLE:
-            return "it is in the format of Office 97, which is not read"
+    if path.read_bytes().startswith(_OLE):
+        return "it is in the format of Office 97, which is not read"
     return f"it is not a {path.suffix.lower()} file, or damaged"
