@@ -5,6 +5,7 @@ A crafted PDF can make its reader hang, or a docx fill the memory.
 
 import concurrent.futures
 import multiprocessing
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class ReadingProcess:
     def __enter__(self) -> "ReadingProcess":
         self._pool = ProcessPool(
             max_workers=1,
-            initializer=_limit_memory,
+            initializer=_prepare,
             initargs=[self._memory_bytes],
             context=multiprocessing.get_context("spawn"),
         )
@@ -103,6 +104,17 @@ def _read(path: Path, snippet_size: int, cpu_seconds: int) -> Text:
         snippets=pieces,
         words=words,
     )
+
+
+def _prepare(memory_bytes: int) -> None:
+    _silence()
+    _limit_memory(memory_bytes)
+
+
+def _silence() -> None:
+    """Keeps the tracebacks of what crashes from the terminal: its result is a sentence."""
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
 
 
 def _limit_memory(limit: int) -> None:

@@ -52,8 +52,7 @@ def scan(folder: Path, exclude: Sequence[str]) -> Scan:
         except FileNotFoundError:
             continue  # deleted in between
         except OSError as error:
-            problem = f"the folder cannot be read: {error.strerror}"
-            found.files.append(FoundFile(place, (0, 0, 0), problem))
+            found.files.append(_closed(place, error))
             continue
         for name, status in _statuses(place, entries, found):
             if stat.S_ISDIR(status.st_mode):
@@ -86,12 +85,18 @@ def _statuses(
         except FileNotFoundError:
             continue  # deleted in between
         except OSError as error:
-            if is_readable(entry.name):
+            if entry.is_dir(follow_symlinks=False):
+                found.files.append(_closed(name + "/", error))
+            elif is_readable(entry.name):
                 problem = f"it cannot be opened: {error.strerror}"
                 found.files.append(FoundFile(name, (0, 0, 0), problem))
             continue
         if not _hidden(entry.name, status):
             yield name, status
+
+
+def _closed(folder: str, error: OSError) -> FoundFile:
+    return FoundFile(folder, (0, 0, 0), f"the folder cannot be read: {error.strerror}")
 
 
 def _suffix(name: str) -> str:

@@ -118,7 +118,10 @@ def test_a_mail_in_any_encoding(tmp_path: Path, charset: str, transfer: str) -> 
     assert text(tmp_path / "a.eml").endswith("\n\nFür Köln, fünf Äpfel.")
 
 
-@pytest.mark.parametrize("declared", ["", "; charset=us-ascii", "; charset=unknown-8bit"])
+@pytest.mark.parametrize(
+    "declared",
+    ["", *(f"; charset={c}" for c in ("us-ascii", "unknown-8bit", "idna", "undefined", "a\0"))],
+)
 def test_a_mail_that_does_not_say_its_charset(tmp_path: Path, declared: str) -> None:
     (tmp_path / "a.eml").write_bytes(
         f"Subject: x\nContent-Type: text/plain{declared}\n"

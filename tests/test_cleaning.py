@@ -25,6 +25,23 @@ def test_what_is_not_seen_does_not_split_words(tmp_path: Path, name: str, unseen
     assert "the refrigerator, ประเทศ" in read_text(tmp_path, text, name)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.log", "\x1b[1;31mfailed\x1b[0m at\x07 \x1b]0;title\x07nine"),
+        ("a.json", '{"failed": "at \\u001b[31m\\u0000nine\\u009b"}'),
+        ("a.json", '{"failed\\u001b[0m": [{"at": "%s"}, {"at": "nine"}]}' % ("\\u0001x " * 150)),
+        ("a.ipynb", '{"cells": [{"cell_type": "markdown", "source": "failed at\\u001b[0m nine"}]}'),
+    ],
+)
+def test_control_characters_are_gone(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_bytes(text.encode())
+    for page in read(tmp_path / name).pages:
+        assert page.text.replace("\n", "").isprintable()
+        assert "[" not in page.text
+        assert "".join(page.headings).isprintable()
+
+
 @pytest.mark.parametrize("text", ["می‌خواهم", "क्‍ष", "👩‍👩‍👧", "well-known", "10-20", "a b"])
 def test_joiners_and_hyphens_are_letters_of_words(tmp_path: Path, text: str) -> None:
     assert read_text(tmp_path, text) == text

@@ -127,9 +127,9 @@ def test_search_gives_references_as_json(run: Run, folder: Path) -> None:
 def test_search_takes_a_file_of_questions(run: Run, folder: Path, tmp_path: Path) -> None:
     run("create", "Fruit", str(folder))
     questions = tmp_path / "questions.txt"
-    questions.write_text("apples\n\nplüms?\n", encoding="utf-8")
+    questions.write_bytes("apples\n\nplüms?\n".encode() + b"\xff\n")
     lines = run("search", "Fruit", "--questions", str(questions), "--json").splitlines()
-    assert [json.loads(line)["question"] for line in lines] == ["apples", "plüms?"]
+    assert [json.loads(line)["question"] for line in lines] == ["apples", "plüms?", "\ufffd"]
     assert "# apples" in run("search", "Fruit", "--questions", str(questions))
 
 
@@ -148,6 +148,7 @@ def test_search_takes_a_file_of_questions(run: Run, folder: Path, tmp_path: Path
         (["remove", "Gone"], 1, "There is no collection 'Gone'"),
         (["search", "Gone", "x"], 1, "There is no collection 'Gone'"),
         (["search", "Fruit"], 2, "Give either a QUESTION or --questions FILE."),
+        (["search", "Fruit", " "], 2, "Give either a QUESTION or --questions FILE."),
         (["search", "Fruit", "--questions", "{folder}/gone"], 2, "No such file"),
     ],
 )
@@ -250,3 +251,21 @@ def test_what_cannot_be_read_stops_no_other(run: Run, folder: Path, tmp_path: Pa
     output = run("refresh", code=1)
     assert "Error: The index of 'Berries' cannot be read" in output
     assert "Fruit: 2 files" in output
+
+
+def test_output_takes_any_letter_and_may_end_early(run: Run, folder: Path, tmp_path: Path) -> None:
+    (folder / "ü 日本.txt").write_text("apples from 日本", encoding="utf-8")
+    for number in range(1000):
+        (folder / f"{number:0200}.txt").touch()
+    run("create", "Fruit", str(folder))
+    environment = {"GPT4ALL_DATA_DIR": str(tmp_path / "data"), "PYTHONIOENCODING": "cp1252"}
+    show = [sys.executable, "-m", "flask", "--app", "wsgi", "localdocs", "show", "Fruit"]
+    done = subprocess.run(show, cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert "  ü ??.txt  1 snippets" in done.stdout.decode("cp1252")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(show, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b"Fruit, active")
+        process.stdout.close()
+        assert process.stderr.read() == b""

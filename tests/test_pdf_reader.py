@@ -48,6 +48,19 @@ def row_by_row(canvas: Canvas, *columns: list[str], top: int = 700, width: int =
 # -- Whole files
 
 
+def test_a_damaged_page_costs_only_itself(tmp_path: Path) -> None:
+    pages(tmp_path, "First.", "Second.", "Third.")
+    path = tmp_path / "a.pdf"
+    before, second, after = path.read_bytes().partition(b"/Kids [ 3 0 R 4 0 R")
+    assert second
+    path.write_bytes(before + b"/Kids [ 3 0 R null " + after)
+    read_pages = read(path).pages
+    assert [(page.number, page.text) for page in read_pages if page.text] == [
+        (1, "First."),
+        (3, "Third."),
+    ]
+
+
 def test_a_pdf_has_pages_a_title_an_author_a_day_and_keywords(tmp_path: Path) -> None:
     def draw(canvas: Canvas) -> None:
         canvas.setTitle("Title")

@@ -1,6 +1,8 @@
 """Every format, in real files that well-known programs' libraries wrote."""
 
 import contextlib
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +62,14 @@ def no_text(path: Path) -> None:
     write_pdf(path, "")
 
 
+def unseen(path: Path) -> None:
+    path.write_text("\u200b\x1b[0m\u00ad\n", encoding="utf-8")
+
+
+def nested(path: Path) -> None:
+    path.write_text("Subject: a\nContent-Type: message/rfc822\n\n" * 5000)
+
+
 @pytest.mark.parametrize(
     ("name", "write", "reason"),
     [
@@ -71,6 +81,8 @@ def no_text(path: Path) -> None:
         ("a.txt", binary, "no text"),
         ("a.md", binary, "no text"),
         ("a.html", empty, "no text"),
+        ("a.txt", unseen, "no text"),
+        ("a.eml", nested, "nested too deeply"),
         ("gone.txt", lambda path: None, "cannot be opened: No such file"),
     ],
 )
@@ -80,6 +92,30 @@ def test_what_cannot_be_read_says_why(
     write(tmp_path / name)
     with pytest.raises(UnreadableFile, match=reason):
         read(tmp_path / name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes, and a privilege for links")
+@pytest.mark.parametrize("suffix", READERS)
+def test_only_files_are_opened(tmp_path: Path, suffix: str) -> None:
+    pipe, link = tmp_path / f"pipe{suffix}", tmp_path / f"link{suffix}"
+    os.mkfifo(pipe)
+    (tmp_path / "a.txt").write_text("text")
+    link.symlink_to("a.txt")
+    for path in (pipe, link):
+        with pytest.raises(UnreadableFile, match="no file any more"):
+            read(path)
+
+
+@pytest.mark.parametrize("suffix", READERS)
+def test_a_refusal_of_the_system_is_told_from_damage(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_text("text")
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("Windows and root may read all")
+    with pytest.raises(UnreadableFile, match="cannot be opened: Permission denied") as raised:
+        read(path)
+    assert isinstance(raised.value.__cause__, OSError)
 
 
 @pytest.mark.parametrize("suffix", READERS)

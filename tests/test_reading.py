@@ -4,6 +4,7 @@ from pathlib import Path
 
 import docx
 import pytest
+import xlsxwriter
 
 from localdocs.reading import ReadingProcess
 
@@ -64,6 +65,21 @@ def test_a_file_that_takes_too_much_memory_is_given_up(tmp_path: Path) -> None:
     assert (before.problem, after.problem) == (None, None)
     assert bad.problem is not None
     assert "damaged" in bad.problem or "1024 MiB of memory" in bad.problem
+
+
+@posix_only
+def test_what_crashes_the_reader_prints_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.xlsx"
+    with xlsxwriter.Workbook(str(path)) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write(0, 0, "first")
+        sheet.write(1_048_575, 16_383, "last")  # so many cells would be in between
+    with ReadingProcess(memory_bytes=1 << 30) as reading:
+        [bad] = reading.read([path], 512)
+    assert bad.problem is not None
+    assert capfd.readouterr().err == ""
 
 
 @posix_only

@@ -67,6 +67,20 @@ def test_what_is_no_file_is_left_out(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="does not let such folders be made")
+def test_a_folder_that_cannot_be_looked_at_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(25):  # more than a path can have
+        Path("x" * 200).mkdir()
+        monkeypatch.chdir("x" * 200)
+    Path("a.txt").write_text("text")
+    [found] = scan(tmp_path, []).files
+    assert found.name.endswith("x/")
+    assert found.problem == "the folder cannot be read: File name too long"
+
+
 @pytest.mark.parametrize(
     ("patterns", "left"),
     [

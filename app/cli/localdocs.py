@@ -1,6 +1,8 @@
 """``flask --app wsgi localdocs ...``: the collections of LocalDocs."""
 
+import io
 import json
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -25,7 +27,17 @@ _KINDS = 5  # of files that are not read: so many are named
 
 _errors = partial(shown_errors, LocalDocsError, OSError)
 
-localdocs_cli = AppGroup("localdocs", help="Folders of your own that chats quote.")
+
+def _show_any_letter() -> None:
+    """Lets the output have "?" for what its encoding lacks: on Windows, that of a pipe is old."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+localdocs_cli = AppGroup(
+    "localdocs", help="Folders of your own that chats quote.", callback=_show_any_letter
+)
 
 
 @localdocs_cli.command("create")
@@ -122,14 +134,16 @@ def remove_command(name: str) -> None:
 @click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per question.")
 @click.option(
-    "--questions", type=click.File(encoding="utf-8"), help="A file with one question per line."
+    "--questions",
+    type=click.File(encoding="utf-8", errors="replace"),
+    help="A file with one question per line.",
 )
 def search_command(
     name: str, question: str | None, limit: int, as_json: bool, questions: TextIO | None
 ) -> None:
     """Show what a collection says about a question, best first."""
     lines = [question or "", *(questions or ())]
-    if (question is None) == (questions is None):
+    if (not (question or "").strip()) == (questions is None):
         raise click.UsageError("Give either a QUESTION or --questions FILE.")
     with _errors():
         collection = service().collections.find(name)

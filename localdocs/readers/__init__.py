@@ -3,6 +3,7 @@
 They run in a process of their own (`..reading`).
 """
 
+import stat
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
@@ -28,17 +29,27 @@ from .spreadsheets import spreadsheet
 def read(path: Path) -> Document:
     """Returns the text of the file at ``path``. Raises `UnreadableFile` with the reason."""
     try:
+        _refuse_other_than_files(path)
         document = _reader(path.name)(path)
     except (UnreadableFile, MemoryError):
         raise
     except OSError as error:
         raise UnreadableFile(f"it cannot be opened: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise UnreadableFile("its parts are nested too deeply") from error
     # A damaged file can raise any error of the library that reads it.
     except Exception as error:
         raise UnreadableFile(f"it is damaged: {str(error) or repr(error)}") from error
+    document = cleaned(document, prose=path.suffix.lower() in _PROSE)
     if not any(page.text.strip() for page in document.pages):
         raise UnreadableFile("there is no text in it")
-    return cleaned(document, prose=path.suffix.lower() in _PROSE)
+    return document
+
+
+def _refuse_other_than_files(path: Path) -> None:
+    """Raises `UnreadableFile` for what has become a pipe or a link since it was found."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise UnreadableFile("it is no file any more")
 
 
 def is_readable(name: str) -> bool:

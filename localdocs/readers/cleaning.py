@@ -12,11 +12,14 @@ import regex
 from ..snippets import Document
 
 # Soft hyphen, zero-width space, word joiner and byte-order mark are removed. The joiners U+200C
-# and U+200D are part of words in some scripts.
+# and U+200D are part of words in some scripts. A control character becomes a space.
 _SEEN = str.maketrans(
-    dict.fromkeys("\u00ad\u200b\u2060\ufeff")
+    dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), " ")
+    | dict.fromkeys("\u00ad\u200b\u2060\ufeff")
     | {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 )
+# What sets the colours of a terminal (ECMA-48) or, as an OSC of xterm, its title.
+_ESCAPE_SEQUENCE = regex.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\))")
 _SOFTLY_DIVIDED = regex.compile(r"\u00ad\n[ \t]*(\p{L}\S*)[ \t]*")
 
 _LETTERS = r"\p{L}[\p{L}\p{M}]*+"
@@ -140,4 +143,5 @@ def _seen(text: str) -> str:
     # JSON may contain half of a surrogate pair, which cannot be encoded in an answer. On
     # Windows, pdfium returns whole pairs.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = _ESCAPE_SEQUENCE.sub("", text)
     return _SOFTLY_DIVIDED.sub(r"\1\n", text).translate(_SEEN)

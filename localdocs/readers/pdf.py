@@ -20,18 +20,24 @@ def pdf(path: Path) -> Document:
     Raises `UnreadableFile` if the file is encrypted or has only images.
     """
     try:
-        document = pypdfium2.PdfDocument(path)
+        document = pypdfium2.PdfDocument(path.read_bytes())
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise UnreadableFile("it is encrypted") from error
-        raise
+        raise UnreadableFile("it is not a .pdf file, or damaged") from error
     with closing(document):
         document.init_forms()
         printed: list[list[Line]] = []
         filled: list[list[str]] = []
         has_images = False
         for number in range(len(document)):
-            with closing(document[number]) as page, closing(page.get_textpage()) as text:
+            try:
+                page = document[number]
+            except pypdfium2.PdfiumError:  # a damaged page costs only itself
+                printed.append([])
+                filled.append([])
+                continue
+            with closing(page), closing(page.get_textpage()) as text:
                 printed.append(lines(text))
                 filled.append(notes(document, page, printed[-1]))
                 if not printed[-1]:
