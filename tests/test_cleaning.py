@@ -64,6 +64,7 @@ def test_a_soft_hyphen_at_the_end_of_a_line_joins_the_lines_words(tmp_path: Path
         ("Der Schlüs-\nsel: Schlüssel", "Der Schlüssel:\nSchlüssel"),
         ("деревян-\nный: деревянный", "деревянный:\nдеревянный"),
         ("well-\nknown, well-known", "well-known,\nwell-known"),
+        ("half-\nway, halfway", "halfway,\nhalfway"),
         ("state-of-the-\nart is state-of-the-art", "state-of-the-art\nis state-of-the-art"),
         # It is not, but the line is full.
         (f"{FULL}accumu-\nlator and", f"{FULL}accumulator\nand"),

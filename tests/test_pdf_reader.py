@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 
 from localdocs.errors import UnreadableFile
@@ -141,10 +143,27 @@ def test_the_lines_of_a_paragraph_are_one(tmp_path: Path) -> None:
     assert found == PROSE.replace("\n", " ").replace("ebb. ", "ebb.\n")
 
 
+def test_lines_of_chinese_are_joined_without_spaces(tmp_path: Path) -> None:
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    lines = (
+        "委员会五月三日在旧市政厅开会并决定",
+        "港口应在冬季风暴之前进行疏浚以便渡",
+        "轮停靠在内码头。",
+    )
+
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("STSong-Light", 12)
+        for number, line in enumerate(lines):
+            canvas.drawString(72, 700 - 14 * number, line)
+
+    assert written(tmp_path, draw).pages[0].text == "".join(lines)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "Ada Lovelace\n12 Harbour Street\nLeith\n• nine\n• ten",
+        "Maria Schmidt\nPeter Schulze\nAnnas Schwarz",
         # No line of the first is full.
         "The Society of the Keepers of Lighthouses\n"
         "Harbour Street 12, on the northern quay of the town of Leith\nScotland",

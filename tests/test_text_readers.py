@@ -51,6 +51,7 @@ OTHER_CASES = {
     "the first row's words come again": "Anna,Sales,Bonn|Bob,IT,Ulm|Carl,Sales,Bonn",
     "a name twice": "Name,Name,Age|Anna,Miller,5|Bob,Smith,6",
     "one row": "Name,Age,Town",
+    "long texts": f"{'A long text. ' * 20}End.,Anna,Bonn|Short.,Bob,Ulm",
 }
 
 
@@ -119,6 +120,14 @@ def test_excels_first_line_names_the_delimiter(read_text: Read) -> None:
 def test_empty_cells_at_the_end_of_rows_may_be_missing(read_text: Read) -> None:
     document = read_text("a.csv", "name,age,town,note\nAnna,5\nBob,7,Ulm\nCarl,8\nEve,9,Bonn\n")
     assert "name: Bob; age: 7; town: Ulm" in text(document)
+
+
+def test_a_title_above_a_csv_costs_nothing(read_text: Read) -> None:
+    document = read_text("a.csv", "Staff of 2024\n\nname;age\nAnna;5\nBob;7\n")
+    assert text(document).split("\n") == [
+        "Staff of 2024",
+        *("", "", "name: Anna; age: 5", "name: Bob; age: 7"),
+    ]
 
 
 @pytest.mark.parametrize("prose", ["Only one line, really.", "No table.\nA list, of a kind.\nEnd."])

@@ -1,10 +1,11 @@
-"""Documents that are ZIP archives of XML files."""
+"""ZIP archives of XML files, which most office formats are."""
 
 import posixpath
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -15,9 +16,8 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
-@dataclass(frozen=True)
-class Properties:
-    """What a document says about itself. ``date`` is ``YYYY-MM-DD`` or empty."""
+class Properties(NamedTuple):
+    """What a document says about itself, in the order in which `Document` takes it."""
 
     title: str = ""
     author: str = ""
@@ -26,14 +26,14 @@ class Properties:
 
 
 class Archive:
-    """A ZIP file with XML in it. Raises `UnreadableFile` when the file is something else."""
+    """A ZIP archive with XML files in it. Raises `UnreadableFile` for any other file."""
 
     def __init__(self, path: Path) -> None:
         try:
             self.zip = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
             raise UnreadableFile(_what_it_is(path)) from error
-        # What is wrong when something is missing in it.
+        # The message if a part is missing.
         self.wrong = f"it is not a {path.suffix.lower()} file, or damaged"
 
     def xml(self, name: str) -> Element:
@@ -56,24 +56,24 @@ class Archive:
 
 
 class Package(Archive):
-    """A file of Microsoft Office: parts that are related to each other (ECMA-376, part 2).
+    """A Microsoft Office file, whose parts refer to each other (ECMA-376, part 2).
 
-    ``root`` is the element that the main part must have.
+    ``root`` is the root element that the main part must have.
     """
 
     def __init__(self, path: Path, root: str = "") -> None:
         super().__init__(path)
-        # The part that the others belong to.
+        # The document itself, as opposed to its styles and pictures.
         self.main = next(iter(self.related("", "officeDocument")), "")
         if root and local_name(self.xml(self.main).tag) != root:
             raise UnreadableFile(self.wrong)
 
     def related(self, part: str, kind: str) -> list[str]:
-        """The names of the parts that ``part`` ("" for the package) has for ``kind``."""
+        """The names of the parts of a ``kind`` that ``part`` refers to ("" is the package)."""
         return [name for its_kind, name in self.relations(part).values() if its_kind == kind]
 
     def relations(self, part: str) -> dict[str, tuple[str, str]]:
-        """The kind and the name of each part that ``part`` refers to, by the reference's id."""
+        """The kind and name of each part that ``part`` refers to, by the id of the reference."""
         folder, name = posixpath.split(part)
         place = posixpath.join(folder, "_rels", f"{name}.rels")
         if not self.has(place):
@@ -86,56 +86,64 @@ class Package(Archive):
                 relations[relation.get("Id", "")] = (kind, target[1:])
         return relations
 
-    @cached_property
     def properties(self) -> Properties:
-        """Title, author, keywords, and the day of the last change."""
+        """The title, the author, the day of the last change, and the keywords."""
         for name in self.related("", "core-properties"):
             core = self.xml(name)
+            date = day(first(core, "modified", "created"))
             return Properties(
-                first(core, ["title"]),
-                first(core, ["creator"]),
-                day(first(core, ["modified", "created"])),
-                first(core, ["keywords"]),
+                first(core, "title"), first(core, "creator"), date, first(core, "keywords")
             )
         return Properties()
 
 
-def first(element: Element, names: list[str]) -> str:
-    """The text of the first of the children with these names that has any."""
-    texts = (element.findtext(f"{{*}}{name}", "").strip() for name in names)
-    return next(filter(None, texts), "")
+def in_any_namespace(names: str) -> str:
+    """Returns a path such as ``a/b`` in the form in which ElementTree ignores namespaces."""
+    return "/".join(f"{{*}}{name}" for name in names.split("/"))
+
+
+def texts(element: Element, *paths: str) -> Iterator[str]:
+    """The texts at ``paths``, without the empty ones."""
+    for names in paths:
+        for found in element.iterfind(in_any_namespace(names)):
+            if text := (found.text or "").strip():
+                yield text
+
+
+def first(element: Element, *paths: str) -> str:
+    """The first text at ``paths`` that is not empty, or an empty string."""
+    return next(texts(element, *paths), "")
 
 
 def local_name(tag: str) -> str:
     """The name of an element or attribute without its namespace.
 
-    Office files come with two sets of namespaces (transitional and strict), with one meaning.
+    Office files use two sets of namespaces, transitional and strict, with the same meaning.
     """
     return tag.rpartition("}")[2]
 
 
 def attribute(element: Element | None, name: str) -> str:
-    """The value of an attribute, whatever its namespace; empty when it is not there."""
+    """The value of an attribute in any namespace; empty if it is missing."""
     attributes = {} if element is None else element.attrib
     return next((value for key, value in attributes.items() if local_name(key) == name), "")
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether the file at ``path`` is one of Office's, locked with a password."""
+    """Whether the file at ``path`` is an Office file that is locked with a password."""
     content = path.read_bytes()
     return content.startswith(_OLE) and _ENCRYPTED in content
 
 
 def _key(name: str) -> str:
-    """A name as it is compared; some programs write backslashes, or other letters than they say."""
+    """The form in which names are compared, because some programs differ in slashes and case."""
     return name.replace("\\", "/").lower()
 
 
 def _what_it_is(path: Path) -> str:
-    """Why a file that should be a ZIP archive is none."""
+    """The reason why the file at ``path`` is not a ZIP archive."""
     if is_encrypted(path):
         return "it is encrypted"
-    with path.open("rb") as file:
-        if file.read(len(_OLE)) == _OLE:
-            return "it is in the format of Office 97, which is not read"
+    if path.read_bytes().startswith(_OLE):
+        return "it is in the format of Office 97, which is not read"
     return f"it is not a {path.suffix.lower()} file, or damaged"

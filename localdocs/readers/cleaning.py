@@ -1,6 +1,6 @@
-"""Words as their readers see them: whole, without what is only there to typeset them.
+"""Makes divided words whole and removes characters that nobody sees.
 
-Nothing here changes the number of lines, because references name lines.
+The number of lines stays the same, because references name lines.
 """
 
 from collections.abc import Iterable
@@ -11,9 +11,8 @@ import regex
 
 from ..snippets import Document
 
-# Where a word may be divided, and what is never shown: soft hyphen, zero-width space, word
-# joiner, byte-order mark. The joiners U+200C and U+200D are part of words in some scripts.
-# A control character is a space.
+# Soft hyphen, zero-width space, word joiner and byte-order mark are removed. The joiners U+200C
+# and U+200D are part of words in some scripts. A control character becomes a space.
 _SEEN = str.maketrans(
     dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), " ")
     | dict.fromkeys("\u00ad\u200b\u2060\ufeff")
@@ -24,19 +23,19 @@ _ESCAPE_SEQUENCE = regex.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?
 _SOFTLY_DIVIDED = regex.compile(r"\u00ad\n[ \t]*(\p{L}\S*)[ \t]*")
 
 _LETTERS = r"\p{L}[\p{L}\p{M}]*+"
-# The first part of a word, with what a compound has before it ("state-of-the-" + "art"), and the
-# rest of it. What follows a slash, a dot or a hyphen belongs to an address or an option.
+# A divided word: the parts of a compound before it ("state-of-the-"), its beginning and its end.
+# Letters after a slash, a dot or a hyphen belong to an address or an option.
 _DIVIDED = regex.compile(
     rf"(?<![\w/.@:\\+=-])((?:{_LETTERS}-(?!\n))*+)({_LETTERS})([-\u2010])\n"
     rf"([ \t]*)({_LETTERS})(\S*)[ \t]*"
 )
 _WORD = regex.compile(rf"{_LETTERS}(?:[-\u2010]{_LETTERS})*+")
 
-# "Vor- und Nachteile", "short- and long-term": the hyphen stands for a part of the word.
+# In "short- and long-term", the hyphen stands for a part of the word.
 _CONJUNCTIONS = frozenset(
     ("and", "or", "to", "und", "oder", "bis", "bzw", "en", "of", "et", "ou", "e", "o", "y", "og")
 )
-# What makes compounds with a hyphen, and is hardly ever divided from the rest of a word.
+# Words that form compounds with a hyphen.
 _COMPOUNDING = frozenset(["well", "self", "half", "ill", "much"])
 
 _DAY = regex.compile(r"\s*(?:D:)?(\d{4})-?(\d\d)-?(\d\d)")
@@ -46,28 +45,27 @@ _LEAST_FULL = 40  # characters of a line
 
 
 def cleaned(document: Document, prose: bool) -> Document:
-    """``document`` without characters that are never seen.
+    """Returns ``document`` without characters that are invisible or cannot be encoded.
 
-    In ``prose``, words that are divided at the end of a line are made whole too.
+    In ``prose``, words divided at the end of a line are made whole too.
     """
     texts = [_seen(page.text) for page in document.pages]
     if prose:
         words = vocabulary(texts)
         texts = [whole_words(text, words) for text in texts]
-    pages = [
+    pages = tuple(
         replace(page, text=text, headings=tuple(map(_seen, page.headings)))
         for page, text in zip(document.pages, texts, strict=True)
-    ]
-    title, author, tags = (
-        " ".join(_seen(text).split()) for text in (document.title, document.author, document.tags)
     )
-    return replace(document, pages=tuple(pages), title=title, author=author, tags=tags)
+    about = (document.title, document.author, document.tags)
+    title, author, tags = (" ".join(_seen(text).split()) for text in about)
+    return replace(document, pages=pages, title=title, author=author, tags=tags)
 
 
 def day(text: str) -> str:
-    """The day with which ``text`` begins, ``2024-09-05`` or ``20240905``, as ``YYYY-MM-DD``.
+    """Returns the day at the start of ``text``, ``2024-09-05`` or ``20240905``, in ISO 8601.
 
-    Empty if there is none, or none that can be a document's.
+    Returns an empty string if there is none, or if no document can be of that day.
     """
     match = _DAY.match(text)
     if not match:
@@ -81,15 +79,15 @@ def day(text: str) -> str:
 
 
 def vocabulary(texts: Iterable[str]) -> set[str]:
-    """The words of ``texts`` in lower case, compounds with their hyphens, none that is divided."""
+    """Returns the words of ``texts`` in lower case, without the divided ones."""
     return {_key(word) for text in texts for word in _WORD.findall(_DIVIDED.sub("\n", text))}
 
 
 def whole_words(text: str, words: set[str], certain: bool = False) -> str:
-    """``text`` with the rest of each divided word moved up to its first line.
+    """Returns ``text`` with the end of each divided word moved to the line of its beginning.
 
-    Those that are written with a hyphen keep it. ``words`` tell which is which; ``certain`` says
-    that hyphens at the ends of lines divide words of which they do not know.
+    ``words`` are known words; they decide whether a word keeps its hyphen. ``certain`` says that
+    a hyphen at the end of a line divides a word even if the word is not known.
     """
 
     def moved(match: "regex.Match[str]") -> str:
@@ -104,13 +102,13 @@ def whole_words(text: str, words: set[str], certain: bool = False) -> str:
 
 
 def _forms(match: "regex.Match[str]") -> tuple[str, str, str]:
-    """How the divided word may be written: as one, as a compound, and with all before it."""
+    """The possible forms: one word, a compound, and a compound with all parts before it."""
     before, first, _, _, rest, _ = match.groups()
     return _key(first + rest), _key(f"{first}-{rest}"), _key(f"{before}{first}-{rest}")
 
 
 def _hyphen(match: "regex.Match[str]", words: set[str]) -> str:
-    """The hyphen of the word if it is written with one, else nothing."""
+    """The hyphen if the word is written with one, otherwise nothing."""
     before, first, hyphen, _, rest, _ = match.groups()
     one, *compounds = _forms(match)
     if one in words:
@@ -126,7 +124,7 @@ def _hyphen(match: "regex.Match[str]", words: set[str]) -> str:
 
 
 def _is_in_full_line(match: "regex.Match[str]") -> bool:
-    """Whether the word is divided where a line of running text was full."""
+    """Whether the word is at the end of a full line of running text."""
     text, end = match.string, match.end(3)
     line = text[text.rfind("\n", 0, end) + 1 : end]
     return (
@@ -142,5 +140,8 @@ def _key(word: str) -> str:
 
 
 def _seen(text: str) -> str:
+    # JSON may contain half of a surrogate pair, which cannot be encoded in an answer. On
+    # Windows, pdfium returns whole pairs.
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     text = _ESCAPE_SEQUENCE.sub("", text)
     return _SOFTLY_DIVIDED.sub(r"\1\n", text).translate(_SEEN)

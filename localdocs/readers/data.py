@@ -1,4 +1,4 @@
-"""JSON and XML: each value with the names that lead to it."""
+"""JSON and XML. Each value is quoted with the names that lead to it."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -11,18 +11,18 @@ from lxml import etree
 from ..snippets import Document, Page
 from .encodings import decoded
 
-# A value as a text, or as its parts, each with its name (empty for those of a list).
+# Shows a value as a text, or as its parts with their names (empty in a list).
 Parts = Iterable[tuple[str, Any]]
 Look = Callable[[Any], str | Parts]
 
-# Characters. What is shorter becomes one line.
+# Characters. Shorter values become one line.
 _LINE, _LABEL = 300, 60
 _LABELS = ("name", "title", "label", "id", "key")  # the best first
-_DEPTH = 6  # headings; of a longer path the end says more
+_DEPTH = 6  # headings; the end of a longer path says more
 
 
 def json_(path: Path) -> Document:
-    """A line for each record; headings for what is above it. If damaged, the text as it is."""
+    """Reads each record as a line under headings, or a damaged file as it is."""
     text = decoded(path.read_bytes())
     try:
         return _document(_json(text), _json_parts)
@@ -31,13 +31,13 @@ def json_(path: Path) -> Document:
 
 
 def json_lines(path: Path) -> Document:
-    """Each line with the names of its values; one that is damaged as it is."""
+    """Reads each line with the names of its values, or as it is if it is damaged."""
     lines = decoded(path.read_bytes()).split("\n")
     return Document((Page("\n".join(map(_json_line, lines))),))
 
 
 def xml(path: Path) -> Document:
-    """A line for each record; headings for what is above it. If damaged, the text as it is."""
+    """Reads each record as a line under headings, or a damaged file as it is."""
     parser = etree.XMLParser(
         resolve_entities="internal",  # libxml2 has a limit for what they become
         load_dtd=False,
@@ -53,7 +53,7 @@ def xml(path: Path) -> Document:
 
 
 def _json(text: str) -> Any:
-    # Numbers stay as they are written.
+    # Numbers are quoted as they are written.
     return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
 
 
@@ -94,7 +94,7 @@ def _document(value: Any, look: Look) -> Document:
 
 
 def _lines(path: tuple[str, ...], value: Any, look: Look) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The lines for ``value``, each with the path to it."""
+    """The lines for ``value``, each with its path."""
     parts = look(value)
     if isinstance(parts, str):
         yield path, parts
@@ -117,7 +117,7 @@ def _is_text(value: Any, look: Look) -> bool:
 
 
 def _line(name: str, value: Any, look: Look) -> str | None:
-    """``value`` with the names in it; None if that is too long for a line."""
+    """``value`` with the names in it, or None if it is too long for a line."""
     leaves, length = [], len(name)
     for names, text in _leaves(value, look):
         leaves.append((names, text))
@@ -148,7 +148,7 @@ def _named(leaves: Iterable[tuple[tuple[str, ...], str]]) -> Iterator[str]:
 
 
 def _label(value: Any, look: Look) -> str:
-    """What tells a part of a list from the others."""
+    """The value that distinguishes a part of a list from the others."""
     parts = look(value)
     texts = {n.lower(): look(part) for n, part in ([] if isinstance(parts, str) else parts)}
     labels = (texts.get(name, "") for name in _LABELS)

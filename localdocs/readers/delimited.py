@@ -1,4 +1,4 @@
-"""Tables whose cells are divided by a character: csv, tsv."""
+"""Tables whose cells are separated by a character, such as CSV."""
 
 import csv
 import io
@@ -13,14 +13,14 @@ from .encodings import decoded
 from .tables import header, named_row
 
 _DELIMITERS = (",", ";", "\t", "|")
-_SAMPLE, _SAMPLE_ROWS = 200_000, 100  # characters
-_LONGEST_ROW = 200  # lines; what is longer begins with a quotation mark that nothing ends
+_SAMPLE = 100  # rows
+_LONGEST_ROW = 200  # lines; a longer row begins with a quotation mark that is never closed
 
 
 def delimited(path: Path) -> Document:
-    """A line for each row, which names its columns, at the place where the row begins.
+    """Reads each row as a line with its column names, on the line number where the row begins.
 
-    The text as it is if there is no table in it.
+    Text that is not a table is read as it is.
     """
     text = decoded(path.read_bytes())
     csv.field_size_limit(len(text) + 1)
@@ -36,18 +36,17 @@ def delimited(path: Path) -> Document:
 
 
 def _delimiter(text: str) -> str:
-    """The character that makes the most regular rows; empty if none does."""
-    sample = text if len(text) <= _SAMPLE else text[: text.rfind("\n", 0, _SAMPLE) + 1]
+    """The character that makes the most regular rows, or an empty string."""
     best, delimiter = 0.0, ""
     for candidate in _DELIMITERS:
-        rows = islice(_rows(sample, candidate, csv.QUOTE_MINIMAL), _SAMPLE_ROWS)
+        rows = islice(_rows(text, candidate, csv.QUOTE_MINIMAL), _SAMPLE)
         widths = [len(row) for row, _ in rows if row]
-        if len(widths) < 2 or max(widths) == 1:
+        if len(widths) < 2:
             continue
         width, count = Counter(widths).most_common(1)[0]
         divided = sum(width > 1 for width in widths) / len(widths)
         regular = count / len(widths) if width > 1 else 0.0
-        # Where cells are empty at the end of a row, some programs leave them out.
+        # Some programs leave out empty cells at the end of a row.
         is_table = regular >= 0.5 or (divided >= 0.9 and max(widths) == widths[0])
         if is_table and regular + divided > best:
             best, delimiter = regular + divided, candidate
@@ -55,9 +54,9 @@ def _delimiter(text: str) -> str:
 
 
 def _lines(text: str, delimiter: str, quoting: Literal[0, 3]) -> list[str]:
-    """See `delimited`. Empty when rows are so long that the quotation marks must mislead."""
+    """The lines; none if a row is so long that a quotation mark must be a stray one."""
     rows = _rows(text, delimiter, quoting)
-    first = list(islice(rows, _SAMPLE_ROWS))
+    first = list(islice(rows, _SAMPLE))
     place, names = header([row for row, _ in first], usual=True)
     lines: list[str] = []
     for number, (row, end) in enumerate(chain(first, rows)):
@@ -69,7 +68,7 @@ def _lines(text: str, delimiter: str, quoting: Literal[0, 3]) -> list[str]:
 
 
 def _rows(text: str, delimiter: str, quoting: Literal[0, 3]) -> Iterator[tuple[list[str], int]]:
-    """The rows, each with the number of the line where it ends."""
+    """Each row with the number of the line where it ends."""
     reader = csv.reader(
         io.StringIO(text), delimiter=delimiter, quoting=quoting, skipinitialspace=True
     )

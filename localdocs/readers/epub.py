@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from ..errors import UnreadableFile
 from ..snippets import Document
-from .archives import Archive, attribute, first
+from .archives import Archive, attribute, first, texts
 from .cleaning import day
 from .html import html_document
 
@@ -14,9 +14,9 @@ _ENCRYPTION = "META-INF/encryption.xml"
 
 
 def epub(path: Path) -> Document:
-    """Its chapters in the order of reading, with their headings; title, authors and subjects.
+    """Reads the chapters in reading order, with their headings.
 
-    Raises `UnreadableFile` when they are encrypted, as those of bought books can be.
+    Raises `UnreadableFile` if they are encrypted, as in some books from shops.
     """
     archive = Archive(path)
     place = attribute(archive.xml("META-INF/container.xml").find(".//{*}rootfile"), "full-path")
@@ -28,24 +28,20 @@ def epub(path: Path) -> Document:
         for item in book.iterfind("{*}manifest/{*}item")
     }
     chapters = [files.get(each.get("idref"), "") for each in book.iterfind("{*}spine/{*}itemref")]
-    # Fonts may be among them, and are only disguised.
+    # Encrypted fonts do not matter.
     if not _encrypted(archive).isdisjoint(chapters):
         raise UnreadableFile("it is encrypted")
-    pages = [
+    pages = (
         page
         for name in chapters
         if archive.has(name)
         for page in html_document(archive.read(name)).pages
-    ]
-    metadata = book.find("{*}metadata")
-    if metadata is None:
-        return Document(tuple(pages), markdown=True, lines=False)
-    names, subjects = (
-        ", ".join(" ".join(each.itertext()).strip() for each in metadata.iterfind(f"{{*}}{kind}"))
-        for kind in ("creator", "subject")
     )
-    title, date = first(metadata, ["title"]), day(first(metadata, ["date"]))
-    return Document(tuple(pages), title, names, date, subjects, markdown=True, lines=False)
+    authors, subjects = (
+        ", ".join(texts(book, f"metadata/{kind}")) for kind in ("creator", "subject")
+    )
+    title, date = first(book, "metadata/title"), day(first(book, "metadata/date"))
+    return Document(tuple(pages), title, authors, date, subjects, markdown=True, lines=False)
 
 
 def _encrypted(archive: Archive) -> set[str]:

@@ -1,4 +1,4 @@
-"""HTML, as a reader sees it."""
+"""HTML, as its readers see it."""
 
 import re
 from pathlib import Path
@@ -10,12 +10,13 @@ from .cleaning import day
 from .encodings import decoded
 from .html_text import MarkdownTarget
 
+# UTF names are left out: a declaration that can be found like this is not in UTF-16.
 _DECLARED = re.compile(
-    rb"""<(?:\?xml[^>]*encoding|meta[^>]*charset)\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE
+    rb"""<(?:\?xml[^>]*encoding|meta[^>]*charset)\s*=\s*["']?\s*(?!utf)([\w-]+)""", re.IGNORECASE
 )
 _DECLARED_WITHIN = 4096  # bytes
 
-# What a page says of itself: the names of its meta elements, the best one first.
+# The names of meta elements, the best one first.
 _AUTHORS = ("author", "article:author", "dc.creator", "dcterms.creator")
 _DATES = (
     *("date", "article:published_time", "dc.date", "dcterms.date", "dcterms.created"),
@@ -25,14 +26,15 @@ _TAGS = ("keywords", "news_keywords", "article:tag", "dc.subject")
 
 
 def html(path: Path) -> Document:
-    """Its text as Markdown, and what it says of itself. Raises `UnreadableFile` for no text."""
+    """Reads the text as Markdown. Raises `UnreadableFile` if it is not text."""
     return html_document(path.read_bytes())
 
 
 def html_document(data: bytes) -> Document:
-    """The HTML or XHTML in ``data``. Raises `UnreadableFile` when it is no text."""
-    text = _decoded(data).replace("\0", "")
-    # Events, because a tree of lxml ends where elements are nested more than 2,048 deep.
+    """Reads HTML or XHTML. Raises `UnreadableFile` if ``data`` is not text."""
+    declared = _DECLARED.search(data[:_DECLARED_WITHIN])
+    text = decoded(data, declared[1].decode() if declared else "")
+    # Events are used because a tree of lxml is cut where elements are nested 2,048 deep.
     target = MarkdownTarget()
     parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
     parser.feed(text.encode(errors="replace"))
@@ -47,27 +49,3 @@ def html_document(data: bytes) -> Document:
         markdown=True,
         lines=False,
     )
-
-
-def _decoded(data: bytes) -> str:
-    """The text of ``data``, in the encoding that it declares unless it is in UTF-8."""
-    declared = _DECLARED.search(data[:_DECLARED_WITHIN])
-    name = declared[1].decode().lower() if declared else ""
-    # As browsers do: old pages that say Latin-1 have quotation marks of Windows.
-    name = {"iso-8859-1": "cp1252", "latin1": "cp1252"}.get(name, name)
-    # In UTF-16, the declaration would not have been found. ISO 2022 is UTF-8 for those who
-    # do not know it.
-    if name and not name.startswith("utf") and (name.startswith("iso-2022") or not _is_utf8(data)):
-        try:
-            return data.decode(name)
-        except (LookupError, UnicodeError):
-            pass  # the declaration is wrong
-    return decoded(data)
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

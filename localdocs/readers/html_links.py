@@ -1,4 +1,4 @@
-"""The addresses of links, as far as they say something."""
+"""The addresses of links that are worth quoting."""
 
 from urllib.parse import urlsplit
 
@@ -6,10 +6,10 @@ _LONGEST, _LONGEST_QUERY = 120, 40  # characters; longer ones are for programs
 
 
 def shown_address(address: str, text: str) -> str:
-    """What is shown of the ``address`` of a link on ``text``: where mail or a browser goes.
+    """Returns what to show of the ``address`` of a link on ``text``, for web, mail and phone.
 
-    Empty for links in the page and to scripts, for what ``text`` shows already, and for what is
-    too long to be read. Long queries and fragments are left out.
+    Returns nothing for other links, and for an address that ``text`` contains or that is too
+    long to read. Fragments and long queries are left out.
     """
     address = "".join(address.split())
     try:
@@ -18,7 +18,7 @@ def shown_address(address: str, text: str) -> str:
         return ""
     if parts.scheme in ("mailto", "tel"):
         shown, said = f"{parts.scheme}:{parts.path}", parts.path
-    elif parts.scheme in ("http", "https") and parts.netloc:
+    elif parts.scheme in ("http", "https"):
         query = parts.query if len(parts.query) <= _LONGEST_QUERY else ""
         shown = parts._replace(query=query, fragment="").geturl()
         said = shown.partition("://")[2].rstrip("/")

@@ -1,16 +1,17 @@
-"""The tables of HTML, row by row with the names of the columns."""
+"""HTML tables, read row by row with the names of their columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import zip_longest
 
-_LONGEST_CELL = 400  # characters; what is longer is no cell of a table, but a part of a layout
-_MOST_SPANNED = 30  # rows and columns, for a cell may say millions
+from .tables import LONGEST_CELL, named_row
+
+_MOST_SPANNED = 30  # rows and columns; a cell may claim millions
 
 
 @dataclass
 class Block:
-    """A paragraph or the like. ``tight`` ones have no empty line before them."""
+    """A paragraph or similar. A ``tight`` one has no empty line before it."""
 
     text: str
     tight: bool = False
@@ -18,7 +19,7 @@ class Block:
 
     @staticmethod
     def joined(blocks: Sequence["Block"]) -> str:
-        """The text of ``blocks``, one below the other."""
+        """Returns the text of ``blocks``, one below the other."""
         parts = [("\n" if block.tight else "\n\n") + block.text for block in blocks]
         return "".join(parts).lstrip("\n")
 
@@ -31,96 +32,75 @@ class _Cell:
     blocks: list[Block] = field(default_factory=list)
 
     def text(self) -> str:
-        return " ".join(block.text.replace("\n", " ") for block in self.blocks)
+        return " ".join(block.text for block in self.blocks)
 
     def is_plain(self) -> bool:
-        """Whether it can be shown in one line with others."""
-        return (
-            all(block.plain for block in self.blocks)
-            and sum(len(block.text) for block in self.blocks) <= _LONGEST_CELL
-        )
-
-
-_Placed = tuple[int, _Cell, str]  # the column of a cell, itself, and its text
+        """Whether it fits into one line with other cells."""
+        return all(block.plain for block in self.blocks) and len(self.text()) <= LONGEST_CELL
 
 
 class Table:
-    """A table, as it is read."""
+    """A table while it is being read."""
 
     def __init__(self) -> None:
-        self._names: dict[int, str] = {}  # by column
-        self._head: list[Block] = []  # the rows of names, if nothing comes below them
-        self._spanning: dict[int, tuple[int, _Cell, str]] = {}  # by column, with the rows to come
-        self._cells: list[_Cell] = []
-        self._rows = 0
+        self._rows: list[list[_Cell]] = [[]]  # the first is for cells in no row
+        self._spanning: dict[int, tuple[int, str]] = {}  # rows to come and text, by column
 
     def start_row(self) -> None:
-        """The start of a row."""
-        self._cells = []
+        """Takes the start of a row."""
+        self._rows.append([])
 
     def start_cell(self, is_head: bool, attributes: Mapping[str, str]) -> list[Block]:
-        """The start of a cell. Returns the list for its blocks."""
+        """Takes the start of a cell. Returns the list to which its blocks are added."""
         columns, rows = (_span(attributes.get(name, "")) for name in ("colspan", "rowspan"))
-        self._cells.append(_Cell(is_head, columns, rows))
-        return self._cells[-1].blocks
+        self._rows[-1].append(_Cell(is_head, columns, rows))
+        return self._rows[-1][-1].blocks
 
-    def end_row(self) -> list[Block]:
-        """The end of a row. Returns what is shown of it."""
-        cells, self._cells = self._cells, []
-        if not all(cell.is_plain() for cell in cells):
-            return [block for cell in cells for block in cell.blocks]
-        placed = [cell for cell in self._placed(cells) if cell[2]]
-        if not placed:
-            return []
-        is_head = all(cell.is_head for _, cell, _ in placed)
-        if is_head and not self._rows and len(cells) > 1:
-            self._name_columns(placed)
-            return []
-        self._rows += 1
-        return [self._row(placed)]
+    def blocks(self) -> list[Block]:
+        """Returns a block for each row, or the blocks of its cells if they do not fit into one."""
+        heads: list[list[str]] = []
+        names: list[str] = []
+        shown: list[Block] = []
+        for cells in self._rows:
+            if not all(cell.is_plain() for cell in cells):
+                shown += [block for cell in cells for block in cell.blocks]
+                continue
+            is_head = not shown and len(cells) > 1 and all(cell.is_head for cell in cells)
+            texts = self._texts(cells, is_head)
+            if is_head:
+                heads.append(texts)
+                continue
+            columns = zip_longest(*heads, fillvalue="")
+            names = names or [" ".join(filter(None, dict.fromkeys(column))) for column in columns]
+            if not names and any(texts[1:]) and cells and cells[0].is_head:
+                shown += _row(["", *texts[:1]], ["", *texts[1:]], bool(shown))
+            else:
+                shown += _row(names, texts, bool(shown))
+        return shown or [block for texts in heads for block in _row([], texts)]
 
-    def end(self) -> list[Block]:
-        """The end of the table. Returns what was not shown of it."""
-        blocks = self.end_row()  # of cells in no row
-        return blocks if self._rows else self._head + blocks
+    def _texts(self, cells: Sequence[_Cell], is_head: bool) -> list[str]:
+        """Returns the text in each column of a row.
 
-    def _placed(self, cells: Sequence[_Cell]) -> list[_Placed]:
-        """The column and the text of each cell in a row, those of rows above that span it too."""
-        above, self._spanning = self._spanning, {}
-        placed, column = [], 0
+        Cells above that span this row are included. A header cell counts in all its columns.
+        """
+        texts = {column: text for column, (_, text) in self._spanning.items()}
+        spanning = {column: (n - 1, text) for column, (n, text) in self._spanning.items() if n > 1}
+        column = 0
         for cell in cells:
-            while column in above:
+            while column in texts:
                 column += 1
-            placed.append((column, cell, cell.text()))
-            if cell.rows > 1:
-                for place in range(column, column + cell.columns):
-                    text = cell.text() if place == column else ""
-                    self._spanning[place] = (cell.rows - 1, cell, text)
-            column += cell.columns
-        for place, (rows, cell, text) in above.items():
-            placed.append((place, cell, text))
-            if rows > 1:
-                self._spanning[place] = (rows - 1, cell, text)
-        return sorted(placed, key=itemgetter(0))
-
-    def _name_columns(self, placed: Sequence[_Placed]) -> None:
-        for column, cell, text in placed:
             for place in range(column, column + cell.columns):
-                if text != self._names.get(place):  # of a cell over several rows
-                    self._names[place] = f"{self._names.get(place, '')} {text}".lstrip()
-        self._head.append(Block(" | ".join(text for _, _, text in placed), tight=bool(self._head)))
+                texts[place] = cell.text() if is_head or place == column else ""
+                if cell.rows > 1:
+                    spanning[place] = (cell.rows - 1, texts[place])
+        self._spanning = spanning
+        return [texts.get(place, "") for place in range(max(texts, default=-1) + 1)]
 
-    def _row(self, placed: Sequence[_Placed]) -> Block:
-        """A row, with the name of its column before each cell, or with that of the row."""
-        texts = [
-            f"{self._names[column]}: {text}" if column in self._names else text
-            for column, _, text in placed
-        ]
-        line = " | ".join(texts)
-        if len(texts) > 1 and not self._names and placed[0][1].is_head:
-            line = f"{texts[0]}: {' | '.join(texts[1:])}"
-        return Block(line, tight=self._rows > 1, plain=len(placed) == 1)
+
+def _row(names: Sequence[str], texts: Sequence[str], tight: bool = False) -> list[Block]:
+    line = named_row(names, texts)
+    return [Block(line, tight, plain=sum(map(bool, texts)) == 1)] if line else []
 
 
 def _span(text: str) -> int:
-    return min(int(text), _MOST_SPANNED) if text.isdecimal() and len(text) < 10 and int(text) else 1
+    return max(1, min(int(text[:9]), _MOST_SPANNED)) if text.isdecimal() else 1

@@ -1,4 +1,4 @@
-"""From the events of an HTML parser to Markdown."""
+"""Turns the events of an HTML parser into Markdown."""
 
 import re
 from collections import Counter, defaultdict
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .html_links import shown_address
 from .html_tables import Block, Table
+from .markdown import fenced
 
 _BLOCK = re.compile(
     "address|article|aside|blockquote|body|caption|center|dd|details|dialog|div|dl|dt|fieldset"
@@ -14,15 +15,14 @@ _BLOCK = re.compile(
     "|summary|table|td|text|textarea|th|tr|ul"
 )
 _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
-# What no reader sees, or only one whose browser cannot show something else.
+# Elements that are not shown, or only by browsers that cannot show another one.
 _UNSEEN = re.compile(
     "audio|canvas|datalist|iframe|noscript|object|rp|rt|script|style|template|video"
 )
 _HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 _UNSEEN_INPUTS = frozenset(("hidden", "password", "file", "image", "color", "range"))
-_MOST_TABLES = 20  # in each other; deeper ones are read as text
+_MOST_TABLES = 20  # inside each other; deeper ones are read as text
 _SPACE = re.compile(r"[ \t\n\r\f]+")
-_SPACES = re.compile(r"  +")
 
 
 @dataclass
@@ -33,14 +33,14 @@ class _List:
 
 @dataclass
 class _Sink:
-    """Where blocks go: the page, or a cell of a table."""
+    """The page or a table cell, to which blocks are added."""
 
     blocks: list[Block] = field(default_factory=list)
     lists: list[_List] = field(default_factory=list)
 
 
 class MarkdownTarget:
-    """A target for lxml's parsers. ``meta`` is what the page says of itself, by name."""
+    """A target for lxml's parsers. ``meta`` has the contents of the meta elements by name."""
 
     def __init__(self) -> None:
         self.meta: defaultdict[str, list[str]] = defaultdict(list)
@@ -54,21 +54,21 @@ class MarkdownTarget:
         self._tables: list[Table] = []
         self._link = "", 0  # its address, and where its text begins
 
-    # -- What comes of it
+    # -- Results
 
     def title(self) -> str:
         """The title of the page."""
-        return _SPACE.sub(" ", "".join(self._title)).strip()
+        return " ".join("".join(self._title).split())
 
     def markdown(self) -> str:
-        """All that the page shows."""
+        """The text of the page."""
         self._end_block()
         return Block.joined(self._sinks[0].blocks)
 
-    # -- What the parser calls
+    # -- Events, called by the parser
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        """The start of an element."""
+        """Takes the start of an element."""
         self._depth += 1
         if name == "meta":
             self._note_meta(attributes)
@@ -83,7 +83,7 @@ class MarkdownTarget:
         self._inside[name] += 1
 
     def end(self, name: str) -> None:
-        """The end of an element."""
+        """Takes the end of an element."""
         if self._hidden_at is None:
             if _BLOCK.fullmatch(name):
                 self._end_block(name)
@@ -96,29 +96,26 @@ class MarkdownTarget:
         self._depth -= 1
 
     def data(self, text: str) -> None:
-        """A text, or a part of it."""
+        """Takes a piece of text."""
         if self._inside["title"] and self._inside["head"]:
             self._title.append(text)
         elif self._hidden_at is None and not self._inside["head"]:
             if not self._inside["pre"]:
                 text = _SPACE.sub(" ", text)
-            # "10" + "6" is no 106, nor "word" + "1" a word.
-            if (
-                self._inside["sup"]
-                and text[:1].isdigit()
-                and "".join(self._inline[-1:])[-1:].isalnum()
-            ):
+            # 10 to the power of 6 must not become 106, nor a footnote a part of the word.
+            before = self._inline[-1] if self._inline else ""
+            if self._inside["sup"] and text[:1].isdigit() and before[-1:].isalnum():
                 text = f"^{text}"
             self._inline.append(text)
 
     def close(self) -> None:
-        """The end of the page."""
+        """Takes the end of the page."""
 
     # -- Parts
 
     def _note_meta(self, attributes: Mapping[str, str]) -> None:
         name = attributes.get("name") or attributes.get("property") or attributes.get("itemprop")
-        content = _SPACE.sub(" ", attributes.get("content", "")).strip()
+        content = " ".join(attributes.get("content", "").split())
         if name and content:
             self.meta[name.lower()].append(content)
 
@@ -165,11 +162,11 @@ class MarkdownTarget:
             self._sinks.append(_Sink(self._tables[-1].start_cell(name == "th", attributes)))
 
     def _is_in_table(self) -> bool:
-        """Whether the innermost table that is open is one of those that are read as such."""
+        """Whether the innermost open table is read as a table."""
         return 0 < self._inside["table"] <= _MOST_TABLES
 
     def _leave(self, name: str) -> None:
-        """What the end of a block does besides ending its text."""
+        """Leaves the list, table or cell that ends with a block."""
         sink = self._sinks[-1]
         if name in ("ul", "ol") and sink.lists:
             sink.lists.pop()
@@ -177,24 +174,21 @@ class MarkdownTarget:
             return
         elif name in ("td", "th"):
             self._sinks.pop()
-        elif name == "tr":
-            sink.blocks += self._tables[-1].end_row()
         elif name == "table":
-            sink.blocks += self._tables.pop().end()
+            sink.blocks += self._tables.pop().blocks()
 
     def _end_block(self, name: str = "") -> None:
-        """Makes the text since the last block a block of its own."""
+        """Makes a block of the text since the last one."""
         if self._inside["pre"] and name != "pre":
-            self._inline.append("\n")  # programs are shown with an element for each line
+            self._inline.append("\n")  # some pages put each line of code into an element
             return
         text, self._inline, self._link = "".join(self._inline), [], ("", 0)
         if not text.strip():
             return
         if self._inside["pre"]:
-            fence = "~~~~" if "```" in text else "```"
-            block = Block(f"{fence}\n{text.strip(chr(10))}\n{fence}", plain=False)
+            block = Block(fenced(text), plain=False)
         else:
-            lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
+            lines = (" ".join(line.split()) for line in text.split("\n"))
             block = self._in_its_form("\n".join(filter(None, lines)), name)
         self._sinks[-1].blocks.append(block)
 

@@ -21,7 +21,7 @@ _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 
 
 def _parser() -> "BytesParser[EmailMessage]":
-    """A parser that takes addresses and dates as text: where they are wrong, others can fail."""
+    """A parser that does not parse addresses and dates, because it can fail on wrong ones."""
     registry = HeaderRegistry()
     for name in _HEADERS:
         registry.map_to_type(name, UnstructuredHeader)  # type: ignore[arg-type]
@@ -29,7 +29,7 @@ def _parser() -> "BytesParser[EmailMessage]":
 
 
 def eml(path: Path) -> Document:
-    """Its headers and text, with attached texts and messages and the names of other attachments."""
+    """Reads headers, text, attached texts and messages, and the names of other attachments."""
     with path.open("rb") as file:
         message = _parser().parse(file)
     if not any(message[name] for name in _HEADERS):
@@ -44,7 +44,7 @@ def eml(path: Path) -> Document:
 
 
 def mbox(path: Path) -> Document:
-    """Its messages as pages."""
+    """Reads each message as a page."""
     with closing(mailbox.mbox(path, create=False)) as box:
         pages = tuple(
             Page("\n\n".join(_texts(_parser().parsebytes(box.get_bytes(key)))), number)
@@ -78,15 +78,11 @@ def _attached(part: MIMEPart) -> Iterator[str]:
 
 def _text(part: MIMEPart) -> str:
     content = cast(bytes, part.get_payload(decode=True))  # of what has no parts of its own
-    charset = part.get_content_charset("us-ascii")
-    try:
-        text = content.decode(charset, "strict" if charset == "us-ascii" else "replace")
-    except (LookupError, ValueError):  # a charset that is not named, unknown or unfit
-        text = decoded(content)
+    text = decoded(content, part.get_content_charset(""))
     if part.get_content_subtype() == "html":
-        # Whatever charset it declares, this is in none where the declaration could be found.
-        return html_document(text.encode("utf-16")).pages[0].text.strip()
-    return text.replace("\r\n", "\n").strip()
+        # In UTF-16 because a charset declared in the HTML is not searched for there.
+        return html_document(text.encode("utf-16")).pages[0].text
+    return text.strip()
 
 
 def _header(message: MIMEPart, name: str) -> str:

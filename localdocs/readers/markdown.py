@@ -1,4 +1,4 @@
-"""Markdown, with what stands about the document in front of it."""
+"""Markdown with front matter."""
 
 import re
 import tomllib
@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from ..snippets import Document, Page
+from .cleaning import day
 from .encodings import decoded
 
 _FRONT_MATTER = re.compile(
@@ -19,38 +20,44 @@ _FRONT_MATTER = re.compile(
 )
 _LONGEST = 50_000  # characters of it
 _AUTHOR, _TAGS = ("author", "authors"), ("tags", "keywords", "categories", "category")
-# Without one of these, what stands between two lines is text.
+# Without any of these fields, text between two lines is not front matter.
 _KNOWN = {"title", "date", "layout", "slug", "id", "description", "draft", *_AUTHOR, *_TAGS}
 
 
 def markdown(path: Path) -> Document:
-    """The text as it is, with its headings; title, author, date and tags of its front matter.
+    """Reads the text, and the title, author, date and tags from its front matter.
 
-    Front matter is not text, but its lines count.
+    Front matter is not part of the text, but its lines are counted.
     """
     text = decoded(path.read_bytes())
     match = _FRONT_MATTER.match(text, 0, _LONGEST)
-    fields = _fields(match) if match else None
-    if match is None or fields is None:
+    if match is None or (fields := _fields(match)) is None:
         return Document((Page(text),), markdown=True)
     return Document(
         (Page("\n" * match.group().count("\n") + text[match.end() :]),),
         title=" ".join(_words(fields, "title")),
         author=", ".join(_words(fields, *_AUTHOR)),
-        date=iso_date(next(_words(fields, "date"), "")),
+        date=day(next(_words(fields, "date"), "")),
         tags=", ".join(_words(fields, *_TAGS)),
         markdown=True,
     )
 
 
+def fenced(code: str) -> str:
+    """Returns ``code`` as a block of code in Markdown, or nothing if it is empty."""
+    fence = "~~~~" if "```" in code else "```"
+    code = code.strip("\n")
+    return f"{fence}\n{code}\n{fence}" if code.strip() else ""
+
+
 def _fields(match: re.Match[str]) -> Mapping[str, Any] | None:
-    """The fields of front matter by their names in small letters; None if it is something else."""
+    """The fields by their names in lower case, or None if it is not front matter."""
     try:
         if match["toml"] is not None:
             fields: Any = tomllib.loads(match["toml"])
         else:
             fields = yaml.safe_load(match["yaml"])
-    # safe_load lets some errors of its own out: for a date such as 2024-13-01.
+    # safe_load raises some errors that are not its own, such as for the date 2024-13-01.
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError):
         return None
     if not isinstance(fields, dict):
@@ -60,18 +67,10 @@ def _fields(match: re.Match[str]) -> Mapping[str, Any] | None:
 
 
 def _words(fields: Mapping[str, Any], *names: str) -> Iterator[str]:
-    """The values of some fields, each of which is a value, a list, or a list of named things."""
+    """The values of the fields ``names``: plain values, lists of them, or lists of names."""
     for name in names:
         value = fields.get(name)
         for one in value if isinstance(value, list) else [value]:
             word = one.get("name") if isinstance(one, dict) else one
             if isinstance(word, str | int | float | date):
                 yield " ".join(str(word).split())
-
-
-def iso_date(text: str) -> str:
-    """The day with which ``text`` begins, if it is written ``YYYY-MM-DD``; else empty."""
-    try:
-        return date.fromisoformat(text[:10]).isoformat()
-    except ValueError:
-        return ""

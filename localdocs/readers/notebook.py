@@ -1,4 +1,4 @@
-"""Jupyter's notebooks."""
+"""Jupyter notebooks."""
 
 import json
 from collections.abc import Iterator
@@ -8,10 +8,11 @@ from typing import Any
 from ..snippets import Document, Page
 from .data import json_
 from .encodings import decoded
+from .markdown import fenced
 
 
 def notebook(path: Path) -> Document:
-    """Its text with headings, its code and what that wrote."""
+    """Reads the text, the code and its output."""
     try:
         cells = json.loads(decoded(path.read_bytes()))["cells"]
         parts = [part for cell in cells for part in _cell(cell)]
@@ -25,13 +26,8 @@ def _cell(cell: dict[str, Any]) -> Iterator[str]:
     if cell["cell_type"] != "code":
         yield source
         return
-    yield _fenced(source)
+    yield fenced(source)
     for output in cell.get("outputs", ()):
-        # What a program wrote, or the text that stands for a picture or a table.
+        # Printed output, or the text version of a picture or a table.
         written = output.get("text") or output.get("data", {}).get("text/plain") or ""
-        yield _fenced("".join(written))
-
-
-def _fenced(text: str) -> str:
-    fence = "```" if "```" not in text else "~~~~~~"
-    return f"{fence}\n{text.strip()}\n{fence}" if text.strip() else ""
+        yield fenced("".join(written))

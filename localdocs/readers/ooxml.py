@@ -1,4 +1,4 @@
-"""Documents of Microsoft Word and PowerPoint: Office Open XML (ECMA-376, ISO/IEC 29500)."""
+"""Microsoft Word and PowerPoint: Office Open XML (ECMA-376, ISO/IEC 29500)."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,20 +7,18 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from ..snippets import Document, Page
-from .archives import Package, attribute, local_name
-from .walking import Block, Walk, joined
+from .archives import Package, attribute, in_any_namespace, local_name
+from .walking import Block, Walk, joined, slide_blocks
 
 _HEADING = re.compile(r"heading ([1-9])|(title)", re.IGNORECASE)
 _OFF = {"0", "false", "off"}
 _NOTES = {"footnotes": "footnoteReference", "endnotes": "endnoteReference"}
-# Placeholders of a slide that hold no text of its own.
-_SURROUNDINGS = {"sldNum", "dt", "hdr", "ftr"}
 
 
 def docx(path: Path) -> Document:
-    """Its text with headings, lists, tables, notes, text boxes, headers and footers.
+    """Reads the text with its headings, lists, tables, notes, text boxes, headers and footers.
 
-    Tracked insertions are text, deletions are not; comments and hidden text are not either.
+    Tracked deletions, comments and hidden text are left out.
     """
     package = Package(path, "document")
     styles = {
@@ -36,11 +34,12 @@ def docx(path: Path) -> Document:
         dict.fromkeys(chain(*map(blocks, package.related(package.main, kind))))
         for kind in ("header", "footer")
     )
-    return _document(package, [Page(joined([*headers, *blocks(package.main), *footers]))])
+    page = Page(joined([*headers, *blocks(package.main), *footers]))
+    return Document((page,), *package.properties(), markdown=True, lines=False)
 
 
 def pptx(path: Path) -> Document:
-    """Its slides as pages, with their titles as headings, and the speaker's notes."""
+    """Reads each slide as a page, with its title as heading and the speaker's notes."""
     package = Package(path, "presentation")
     slides = package.relations(package.main)
     listed = map(_reference, package.xml(package.main).iterfind("{*}sldIdLst/{*}sldId"))
@@ -52,11 +51,11 @@ def pptx(path: Path) -> Document:
         blocks += [footer for footer in _footers(package, name) if footer.text not in footers]
         footers.update(text for text, _ in blocks)
         pages.append(Page(joined(blocks), number))
-    return _document(package, pages)
+    return Document(tuple(pages), *package.properties(), markdown=True, lines=False)
 
 
 class _OfficeWalk(Walk):
-    """What Word, PowerPoint and the drawings in both have in common."""
+    """What Word, PowerPoint, and drawings in both have in common."""
 
     left_out = frozenset({"del", "moveFrom", "rt"})
     references = frozenset({"chart", "relIds", *_NOTES.values()})
@@ -69,9 +68,6 @@ class _OfficeWalk(Walk):
     def characters(self, element: Element) -> str:
         name = local_name(element.tag)
         return (element.text or "") if name == "t" else self._characters.get(name, "")
-
-    def mark(self, paragraph: Element) -> str:
-        return ""
 
     def referred(self, element: Element) -> Iterator[Block]:
         """The titles of a chart, or the text of a diagram."""
@@ -130,7 +126,7 @@ class _WordWalk(_OfficeWalk):
         return False
 
     def _style(self, element: Element, kind: str) -> Iterator[Element]:
-        """The style of a paragraph or run, and those that it is based on."""
+        """The style of a paragraph or run, followed by the styles it is based on."""
         name = _value(element, f"{kind}Pr/{kind}Style")
         seen: set[str] = set()
         while name in self._styles and name not in seen:
@@ -140,22 +136,9 @@ class _WordWalk(_OfficeWalk):
 
 
 def _slide(package: Package, name: str) -> Iterator[Block]:
-    walk = _OfficeWalk(package, name)
-    titles: list[Element] = []
-    others: list[Element] = []
-    for shape in _shapes(package.xml(name)):
-        kind = _placeholder(shape)
-        if kind not in _SURROUNDINGS:
-            (titles if kind in {"title", "ctrTitle"} else others).append(shape)
-    title = " ".join(text for shape in titles for text, _ in walk.block(shape))
-    yield Block(" ".join(title.split()), "# ")
-    for shape in others:
-        yield from walk.block(shape)
-    for notes in package.related(name, "notesSlide"):
-        walk = _OfficeWalk(package, notes)
-        for shape in _shapes(package.xml(notes)):
-            if _placeholder(shape) not in _SURROUNDINGS:
-                yield from walk.block(shape)
+    for part in [name, *package.related(name, "notesSlide")]:
+        shapes = [(_placeholder(shape), shape) for shape in _shapes(package.xml(part))]
+        yield from slide_blocks(_OfficeWalk(package, part), shapes)
 
 
 def _footers(package: Package, name: str) -> Iterator[Block]:
@@ -173,29 +156,22 @@ def _placeholder(shape: Element) -> str:
 
 
 def _level(source: Element) -> int:
-    """The level of a heading from 1, 10 for plain text, or 0 when ``source`` does not say it."""
+    """The heading level from 1, 10 for plain text, or 0 if ``source`` does not say."""
     if outline := _value(source, "pPr/outlineLvl"):
         return int(outline) + 1
-    # Built-in styles have English names, in Word of whatever language.
+    # Built-in styles have English names in every language of Word.
     found = _HEADING.fullmatch(_value(source, "name"))
     return int(found[1] or 1) if found else 0
 
 
-def _find(element: Element, path: str) -> Element | None:
-    return element.find("/".join(f"{{*}}{name}" for name in path.split("/")))
+def _find(element: Element, names: str) -> Element | None:
+    return element.find(in_any_namespace(names))
 
 
-def _value(element: Element, path: str) -> str:
-    return attribute(_find(element, path), "val")
+def _value(element: Element, names: str) -> str:
+    return attribute(_find(element, names), "val")
 
 
 def _reference(element: Element) -> str:
-    """The id of a relation; an ``id`` without namespace is something else."""
+    """The id of a reference. An ``id`` without a namespace is something else."""
     return next((v for k, v in element.attrib.items() if k.endswith("}id")), "")
-
-
-def _document(package: Package, pages: list[Page]) -> Document:
-    about = package.properties
-    return Document(
-        tuple(pages), about.title, about.author, about.date, about.tags, markdown=True, lines=False
-    )

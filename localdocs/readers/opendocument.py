@@ -1,4 +1,4 @@
-"""Documents of LibreOffice and others: OpenDocument 1.3 (ISO/IEC 26300)."""
+"""LibreOffice Writer and Impress: OpenDocument 1.3 (ISO/IEC 26300)."""
 
 import re
 from collections.abc import Iterator
@@ -7,62 +7,78 @@ from xml.etree.ElementTree import Element
 
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
-from .archives import Archive, Properties, attribute, first, local_name
+from .archives import Archive, Properties, attribute, first, local_name, texts
 from .cleaning import day
-from .walking import Block, Walk, joined
+from .walking import Block, Walk, joined, slide_blocks
 
 _SVG = ":svg-compatible:"
 _SPACE = re.compile(r"[ \t\r\n]+")
-_HEADERS = ("header", "header-left", "header-first", "footer", "footer-left", "footer-first")
+
+
+class OpenDocument(Archive):
+    """An OpenDocument file. Raises `UnreadableFile` if it is encrypted."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        manifest = "META-INF/manifest.xml"
+        if self.has(manifest) and b"encryption-data" in self.read(manifest):
+            raise UnreadableFile("it is encrypted")
+
+    def properties(self) -> Properties:
+        """The title, the author, the day of the last change, and the keywords."""
+        if not self.has("meta.xml"):
+            return Properties()
+        root = self.xml("meta.xml")
+        return Properties(
+            first(root, "meta/title"),
+            first(root, "meta/initial-creator", "meta/creator"),
+            day(first(root, "meta/date", "meta/creation-date")),
+            ", ".join(texts(root, "meta/keyword")),
+        )
+
+    def body(self, content: Element, kind: str) -> Element:
+        """The element with the content. Raises `UnreadableFile` if it is not of this ``kind``."""
+        body = content.find(f"{{*}}body/{{*}}{kind}")
+        if body is None:
+            raise UnreadableFile(self.wrong)
+        return body
 
 
 def odt(path: Path) -> Document:
-    """Its text with headings, lists, tables, notes, frames, headers and footers.
+    """Reads the text with its headings, lists, tables, notes, frames, headers and footers.
 
-    Tracked deletions, comments and hidden text are not in it.
+    Tracked deletions, comments and hidden text are left out.
     """
-    archive = opened(path)
+    archive = OpenDocument(path)
     content = archive.xml("content.xml")
     walk = _OpenDocumentWalk(content)
-    around: dict[str, dict[Block, None]] = {name: {} for name in _HEADERS}
-    if archive.has("styles.xml"):
-        styles = archive.xml("styles.xml")
-        side = _OpenDocumentWalk(styles)
-        for master in styles.iterfind("{*}master-styles/{*}master-page"):
-            for part in master:
-                if not side.is_left_out(part) and local_name(part.tag) in around:
-                    around[local_name(part.tag)].update(dict.fromkeys(side.blocks(part)))
-    headers, footers = (
-        dict.fromkeys(block for name in names for block in around[name])
-        for names in (_HEADERS[:3], _HEADERS[3:])
-    )
-    blocks = [*headers, *walk.blocks(_body(archive, content, "text")), *footers]
-    return _document(archive, [Page(joined(blocks))])
+    headers, footers = (dict.fromkeys(_around(archive, kind)) for kind in ("header", "footer"))
+    blocks = [*headers, *walk.blocks(archive.body(content, "text")), *footers]
+    return Document((Page(joined(blocks)),), *archive.properties(), markdown=True, lines=False)
 
 
 def odp(path: Path) -> Document:
-    """Its slides as pages, with their titles as headings, and the speaker's notes."""
-    archive = opened(path)
+    """Reads each slide as a page, with its title as heading and the speaker's notes."""
+    archive = OpenDocument(path)
     content = archive.xml("content.xml")
     walk = _OpenDocumentWalk(content)
-    slides = _body(archive, content, "presentation").iterfind("{*}page")
-    pages = [Page(joined(_slide(walk, slide)), number) for number, slide in enumerate(slides, 1)]
-    return _document(archive, pages)
+    slides = archive.body(content, "presentation").iterfind("{*}page")
+    pages = [
+        Page(joined(slide_blocks(walk, _frames(slide))), number)
+        for number, slide in enumerate(slides, 1)
+    ]
+    return Document(tuple(pages), *archive.properties(), markdown=True, lines=False)
 
 
-def properties(archive: Archive) -> Properties:
-    """Title, author, keywords, and the day of the last change."""
-    if not archive.has("meta.xml"):
-        return Properties()
-    meta = archive.xml("meta.xml").find("{*}meta")
-    if meta is None:
-        return Properties()
-    return Properties(
-        first(meta, ["title"]),
-        first(meta, ["initial-creator", "creator"]),
-        day(first(meta, ["date", "creation-date"])),
-        ", ".join(each.text or "" for each in meta.iterfind("{*}keyword")),
-    )
+def _around(archive: Archive, kind: str) -> Iterator[Block]:
+    """The headers or footers of all pages, the first page and the left pages."""
+    if not archive.has("styles.xml"):
+        return
+    styles = archive.xml("styles.xml")
+    walk = _OpenDocumentWalk(styles)
+    for part in styles.iterfind("{*}master-styles/{*}master-page/*"):
+        if local_name(part.tag).startswith(kind) and not walk.is_left_out(part):
+            yield from walk.blocks(part)
 
 
 class _OpenDocumentWalk(Walk):
@@ -116,36 +132,8 @@ class _OpenDocumentWalk(Walk):
         return sum(1 for _ in table.iterfind("{*}table-header-rows/{*}table-row"))
 
 
-def _slide(walk: Walk, slide: Element) -> Iterator[Block]:
-    titles = [part for part in slide if attribute(part, "class") == "title"]
-    title = " ".join(text for part in titles for text, _ in walk.block(part))
-    yield Block(" ".join(title.split()), "# ")
+def _frames(slide: Element) -> Iterator[tuple[str, Element]]:
+    """The class of each frame on a slide and in its notes, and the frame."""
     for part in slide:
-        # The frames of the notes, too, have classes.
         for frame in part if local_name(part.tag) == "notes" else [part]:
-            kind = attribute(frame, "class")
-            if kind not in {"title", "header", "footer", "page-number", "date-time"}:
-                yield from walk.block(frame)
-
-
-def opened(path: Path) -> Archive:
-    """The archive at ``path``. Raises `UnreadableFile` when it is encrypted."""
-    archive = Archive(path)
-    manifest = "META-INF/manifest.xml"
-    if archive.has(manifest) and b"encryption-data" in archive.read(manifest):
-        raise UnreadableFile("it is encrypted")
-    return archive
-
-
-def _body(archive: Archive, content: Element, kind: str) -> Element:
-    body = content.find(f"{{*}}body/{{*}}{kind}")
-    if body is None:
-        raise UnreadableFile(archive.wrong)
-    return body
-
-
-def _document(archive: Archive, pages: list[Page]) -> Document:
-    about = properties(archive)
-    return Document(
-        tuple(pages), about.title, about.author, about.date, about.tags, markdown=True, lines=False
-    )
+            yield attribute(frame, "class"), frame

@@ -15,9 +15,9 @@ from .pdf_pages import page_texts
 
 
 def pdf(path: Path) -> Document:
-    """The text of each page with what is filled in, and what the file says of itself.
+    """Reads the text of each page, with notes and filled fields.
 
-    Raises `UnreadableFile` when it is encrypted or has only images.
+    Raises `UnreadableFile` if the file is encrypted or has only images.
     """
     try:
         document = pypdfium2.PdfDocument(path.read_bytes())

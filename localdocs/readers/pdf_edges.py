@@ -1,4 +1,4 @@
-"""What is at the edges of a PDF's pages, and no part of the text that goes over them."""
+"""Separates headers, footers and small print from the running text of a PDF."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import regex
 
 from .pdf_layout import Line, height, line_text
 
-_EDGE = 8  # lines at the top and the bottom of a page that others may repeat
-_ENOUGH = 3  # pages with the same line, or both of two
+_EDGE = 8  # lines at the top and at the bottom of a page that others may repeat
+_ENOUGH = 3  # pages with the same line; in a shorter document all, but at least two
 # "7", "- 7 -", "Page 7", "7/12", "Seite 7 von 12", but not "Lesson 7"
 _COUNTER = regex.compile(
     r"\W*(?:(?:p|page|s|seite|página|pagina|str|strona|стр|страница|σελίδα|sayfa|trang|sida|side)"
@@ -23,7 +23,7 @@ _Key = tuple[str | float, ...]
 
 @dataclass
 class PageLines:
-    """The lines of a page: its running text, and what comes before and after that."""
+    """The running text of a page, and the lines above and below it."""
 
     body: list[Line]
     head: list[Line] = field(default_factory=list)
@@ -31,17 +31,17 @@ class PageLines:
 
 
 def without_repeated(pages: Sequence[list[Line]]) -> list[PageLines]:
-    """``pages`` with what is at their edges set apart.
+    """Separates the lines at the edges of ``pages`` from the running text.
 
-    Lines that several pages repeat there are left out of all but the first, and page numbers of
-    all. Small print (footnotes, captions) counts as head or foot.
+    Lines that several pages repeat stay in the first of them only. Page numbers are left out.
+    Small print, such as footnotes, counts as head or foot.
     """
     counts = Counter[_Key]()
     for number, lines in enumerate(pages):
         by_height = _from_top(lines)
         edges = by_height[:_EDGE] + by_height[-_EDGE:]
         counts.update({_key(line, number) for line in edges})
-    enough = min(_ENOUGH, len(pages)) if len(pages) > 1 else 2
+    enough = max(2, min(_ENOUGH, len(pages)))
     repeated = {key for key, count in counts.items() if count >= enough}
     seen: set[_Key] = set()
     parts = [_split(lines, number, repeated, seen) for number, lines in enumerate(pages)]
@@ -51,7 +51,7 @@ def without_repeated(pages: Sequence[list[Line]]) -> list[PageLines]:
 
 
 def _split(lines: list[Line], number: int, repeated: set[_Key], seen: set[_Key]) -> PageLines:
-    """The page without the lines at its edges that are ``repeated`` and were ``seen`` before."""
+    """Separates the ``repeated`` lines at the edges, without those ``seen`` on other pages."""
     by_height = _from_top(lines)
     page, edges = PageLines([]), set[int]()
     for edge, ordered in (
@@ -76,7 +76,7 @@ def _from_top(lines: list[Line]) -> list[Line]:
 
 
 def _key(line: Line, number: int) -> _Key:
-    """By what ``line`` is known on other pages: its texts, and for numbers, how pages count."""
+    """What is the same for ``line`` on all pages: its texts, and offsets from the page number."""
     return tuple(_part(piece.text, number) for piece in line)
 
 
@@ -87,7 +87,7 @@ def _part(text: str, number: int) -> str | float:
 
 
 def _set_small_print_apart(page: PageLines) -> None:
-    """Footnotes and captions at the edges of a page are not between the parts of a sentence."""
+    """Moves small print out of the body, because it would interrupt a sentence."""
     heights = Counter[int]()
     for line in page.body:
         heights[round(height(line))] += len(line_text(line))

@@ -1,4 +1,4 @@
-"""The lines of a PDF page in the order in which they are read, column by column."""
+"""Puts the lines of a PDF page into reading order, column by column."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ import regex
 _GAP = 0.8  # between columns or cells at least, as a share of the height of a line
 _LEAST_ROWS = 3  # of columns that are drawn row by row
 _MOST_COLUMNS = 20
-_WORDS = regex.compile(r"[\p{L}--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]]{2,}", regex.V1)
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]")
+# Scripts that write words without spaces between them.
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_WORDS = regex.compile(rf"[\p{{L}}--[{UNSPACED}]]{{2,}}", regex.V1)
+_UNSPACED = regex.compile(f"[{UNSPACED}]")
 _MARKER = regex.compile(r"[-*•‣▪◦·\u2013]|\w{1,3}[.)]")  # of an item in a list
-# pdfium's sign for a hyphen and the line break after it, in its two ways of giving text.
-_DIVISIONS = "\x02\ufffe"
-_HYPHENS = str.maketrans(dict.fromkeys(_DIVISIONS, "-"))
+_DIVISION = "\x02"  # pdfium's sign for a hyphen at the end of a line, and the line break
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a line without a wide gap in it; a page's y grows upwards, in points."""
+    """A part of a line without a wide gap, with its box in points; y grows upwards."""
 
     text: str
     left: float
@@ -31,38 +31,38 @@ class Piece:
     top: float
 
     def is_beside(self, other: "Piece") -> bool:
-        """Whether it is on one line with ``other`` and a gap to the right of it."""
+        """Whether it is on the same line as ``other``, to the right of a gap after it."""
         height = other.top - other.bottom
         middle = (self.top + self.bottom) / 2
         return self.left - other.right > _GAP * height and other.bottom < middle < other.top
 
 
 Line = list[Piece]
-"""Its pieces, from left to right."""
+"""The pieces of a line, from left to right."""
 
 
 def line_text(line: Line) -> str:
-    """The text of ``line``, its pieces with spaces between them."""
+    """Returns the text of ``line`` with spaces between its pieces."""
     return " ".join(piece.text for piece in line)
 
 
 def height(line: Line) -> float:
-    """The height of ``line`` in points."""
+    """Returns the height of ``line`` in points."""
     return max(piece.top - piece.bottom for piece in line)
 
 
 def lines(page: pypdfium2.PdfTextPage) -> list[Line]:
-    """The lines of ``page``; those of columns that are drawn row by row, column by column."""
+    """Returns the lines of ``page`` in reading order."""
     rows = enumerate(_drawn_lines(page))
     return list(_ordered([(number, piece) for number, row in rows for piece in row]))
 
 
 def _drawn_lines(page: pypdfium2.PdfTextPage) -> Iterator[Line]:
-    """The lines in the order in which they are drawn."""
+    """The lines in the order in which the file draws them."""
     codes = [pdfium.FPDFText_GetUnicode(page, i) for i in range(page.count_chars())]
-    # One for each character: UTF-16, with pairs of surrogates, on Windows.
+    # One per character. On Windows they are UTF-16, in which some characters take two.
     characters = "".join(map(chr, codes))
-    for line in regex.finditer(rf"[^\r\n{_DIVISIONS}]+[{_DIVISIONS}]?", characters):
+    for line in regex.finditer(rf"[^\r\n{_DIVISION}]+{_DIVISION}?", characters):
         words = [
             _piece(page, characters, line.start() + word.start(), line.start() + word.end())
             for word in regex.finditer(r"[^\s\0]+", line.group())
@@ -80,10 +80,8 @@ def _drawn_lines(page: pypdfium2.PdfTextPage) -> Iterator[Line]:
 def _piece(page: pypdfium2.PdfTextPage, characters: str, start: int, end: int) -> Piece:
     first, last = pdfium.FS_RECTF(), pdfium.FS_RECTF()
     pdfium.FPDFText_GetLooseCharBox(page, start, first)
-    visible = end - 2 if characters[end - 1] in _DIVISIONS and end - start > 1 else end - 1
-    pdfium.FPDFText_GetLooseCharBox(page, visible, last)
-    text = characters[start:end].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    text = text.translate(_HYPHENS)
+    pdfium.FPDFText_GetLooseCharBox(page, end - 1, last)
+    text = characters[start:end].replace(_DIVISION, "-")
     return Piece(text, first.left, last.right, first.bottom, first.top)
 
 
@@ -101,7 +99,7 @@ _Placed = tuple[int, Piece]  # a piece and the number of its row
 
 
 def _ordered(pieces: Sequence[_Placed]) -> Iterator[Line]:
-    """The rows of ``pieces`` after each other, and columns of running text column by column."""
+    """The rows of ``pieces`` in their order, except that running text goes column by column."""
     start = done = 0
     while start < len(pieces) - 1:
         row = pieces[start][0]
@@ -127,9 +125,9 @@ def _rows(pieces: Sequence[_Placed]) -> Iterator[Line]:
 
 
 def _columns(pieces: Sequence[_Placed], start: int) -> tuple[list[_Placed], list[_Placed]]:
-    """The pieces from ``start`` on that are to the left and to the right of the gap after it.
+    """The pieces on both sides of the gap after the piece at ``start``, from there on.
 
-    Both are empty where there is no such gap.
+    Both lists are empty if there is no gap.
     """
     first, second = pieces[start][1], pieces[start + 1][1]
     if not second.is_beside(first):
@@ -140,7 +138,7 @@ def _columns(pieces: Sequence[_Placed], start: int) -> tuple[list[_Placed], list
     last_right = 0
     for place in range(start + 2, len(pieces)):
         piece = pieces[place][1]
-        if piece.right < edge - least / 2 and max(border, piece.right) < edge - least / 2:
+        if max(border, piece.right) < edge - least / 2:
             border = max(border, piece.right)
             left.append(pieces[place])
         elif piece.left > border + least / 2:
@@ -153,7 +151,7 @@ def _columns(pieces: Sequence[_Placed], start: int) -> tuple[list[_Placed], list
 
 
 def _without_what_follows(left: list[_Placed], rows: int) -> list[_Placed]:
-    """``left`` up to a gap below the ``rows`` that have others beside them."""
+    """Cuts ``left`` at the first vertical gap below the ``rows`` with others beside them."""
     for place in range(max(rows, 1), len(left)):
         above, below = left[place - 1][1], left[place][1]
         if above.bottom - below.top > 0.7 * (above.top - above.bottom):
@@ -162,11 +160,11 @@ def _without_what_follows(left: list[_Placed], rows: int) -> list[_Placed]:
 
 
 def _is_running_text(column: Sequence[_Placed]) -> bool:
-    """Whether ``column`` is not one of a table: sentences go from line to line."""
+    """Whether sentences go on from line to line, unlike in the column of a table."""
     if len(column) < _LEAST_ROWS:
         return False
     texts = [piece.text for _, piece in column]
-    # Scripts without spaces have no capitals either.
+    # Six characters of scripts without spaces count as a word.
     words = [len(_WORDS.findall(text)) + len(_UNSPACED.findall(text)) / 6 for text in texts]
     continued = sum(not (text[0].isupper() or text[0].isdigit()) for text in texts)
     return median(words) >= 2.5 and continued >= 0.4 * len(texts)

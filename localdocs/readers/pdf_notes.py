@@ -1,4 +1,4 @@
-"""What was written into a PDF: filled fields of its form, and notes."""
+"""The filled form fields and the notes in a PDF."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +8,6 @@ import pypdfium2.raw as pdfium
 
 from .pdf_layout import Line, Piece
 
-_TEXTS = {pdfium.FPDF_FORMFIELD_TEXTFIELD}
 _CHOICES = {pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX}
 _BUTTONS = {pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON}
 _PASSWORD = 1 << 13  # of a field's flags
@@ -18,10 +17,10 @@ _NOTES = {pdfium.FPDF_ANNOT_TEXT, pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_
 def notes(
     document: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, lines: Sequence[Line]
 ) -> list[str]:
-    """A line for each field that is filled in, with its name and value, and for each note.
+    """Returns a line for each filled field, with its name and value, and for each note.
 
-    A value is also put behind its label in ``lines``, those of ``page``. ``document`` must have
-    been opened with its form.
+    Also inserts each value after its label in ``lines``, which are those of ``page``. The forms
+    of ``document`` must have been initialised.
     """
     found = []
     for number in range(pdfium.FPDFPage_GetAnnotCount(page)):
@@ -36,11 +35,8 @@ def notes(
 def _note(form: Any, annotation: Any, lines: Sequence[Line]) -> str:
     if pdfium.FPDFAnnot_GetFlags(annotation) & pdfium.FPDF_ANNOT_FLAG_HIDDEN:
         return ""
-    kind = pdfium.FPDFAnnot_GetSubtype(annotation)
-    if kind in _NOTES:
+    if pdfium.FPDFAnnot_GetSubtype(annotation) in _NOTES:
         return _string(pdfium.FPDFAnnot_GetStringValue, annotation, b"Contents")
-    if kind != pdfium.FPDF_ANNOT_WIDGET or not form:
-        return ""
     value = _value(form, annotation)
     if not value:
         return ""
@@ -65,7 +61,7 @@ def _put_behind_label(value: str, field: Any, lines: Sequence[Line]) -> None:
 
 
 def _name(form: Any, field: Any) -> str:
-    """What is shown for the field, or what the program that fills it in calls it."""
+    """The name that readers see, or else the one that programs use."""
     shown = _string(pdfium.FPDFAnnot_GetFormFieldAlternateName, form, field)
     return shown or _string(pdfium.FPDFAnnot_GetFormFieldName, form, field)
 
@@ -82,14 +78,15 @@ def _value(form: Any, field: Any) -> str:
             for number in range(pdfium.FPDFAnnot_GetOptionCount(form, field))
             if pdfium.FPDFAnnot_IsOptionSelected(form, field, number)
         ]
-        return ", ".join(chosen) or _string(pdfium.FPDFAnnot_GetFormFieldValue, form, field)
-    if kind in _TEXTS and not pdfium.FPDFAnnot_GetFormFieldFlags(form, field) & _PASSWORD:
-        return _string(pdfium.FPDFAnnot_GetFormFieldValue, form, field)
-    return ""
+        if chosen:
+            return ", ".join(chosen)
+    if pdfium.FPDFAnnot_GetFormFieldFlags(form, field) & _PASSWORD:
+        return ""
+    return _string(pdfium.FPDFAnnot_GetFormFieldValue, form, field)
 
 
 def _string(function: Callable[..., int], *args: Any) -> str:
-    """What a function of pdfium writes, which tells how many bytes it needs."""
+    """Calls a function of pdfium twice: for the size of its text in bytes, and for the text."""
     size = function(*args, None, 0)
     buffer = (pdfium.FPDF_WCHAR * (size // 2))()
     function(*args, buffer, size)

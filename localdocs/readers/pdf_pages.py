@@ -1,4 +1,4 @@
-"""From the lines of a PDF's pages to texts that can be quoted, across the pages' borders."""
+"""Turns the lines of a PDF into paragraphs and whole sentences."""
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
@@ -7,25 +7,23 @@ import regex
 
 from .cleaning import vocabulary, whole_words
 from .pdf_edges import without_repeated
-from .pdf_layout import Line, height, line_text
+from .pdf_layout import UNSPACED, Line, height, line_text
 
 _LEADERS = regex.compile(r"(?: ?[.·…]){5,}")
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _SENTENCE_END = regex.compile(
-    rf"[.!?\u3002\uff01\uff1f؟।…:][\p{{Pe}}\p{{Pf}}\"']*(?=\s|$|[{_UNSPACED}])"
+    rf"[.!?\u3002\uff01\uff1f؟।…:][\p{{Pe}}\p{{Pf}}\"']*(?=\s|$|[{UNSPACED}])"
 )
-_NO_SPACE = regex.compile(rf"[{_UNSPACED}\u3001\uff0c]\n[{_UNSPACED}]")
+_NO_SPACE = regex.compile(rf"[{UNSPACED}\u3001\uff0c]\n[{UNSPACED}]")
 _BEGINNING = regex.compile(r"(?!\w{1,3}[.)]\s)[\p{L}\p{N}\p{Ps}\p{Pi}\"']")  # not of a list's item
-_DIVIDED = regex.compile(r"\p{L}[-\u2010]$")
 _LEAST_FULL, _LEAST_GOING_ON = 30, 20  # characters of a line
 _LONGEST_REST = 600  # characters of a sentence on its second page
 
 
 def page_texts(pages: Sequence[list[Line]]) -> list[str]:
-    """The text of each of ``pages``.
+    """Returns the text of each of ``pages``.
 
-    Lines that pages repeat at their edges are only in the first of them, page numbers in none.
-    Words are whole, and a sentence is on the page where it begins.
+    Lines repeated at the edges of pages are only in the first of them. Page numbers are left
+    out. Divided words are made whole. A sentence is on the page where it begins.
     """
     parts = without_repeated(pages)
     words = vocabulary(["\n".join(line_text(line) for part in parts for line in part.body)])
@@ -44,7 +42,7 @@ def page_texts(pages: Sequence[list[Line]]) -> list[str]:
 
 
 class _Flow:
-    """A text that goes over pages, with its words whole as ``words`` tell."""
+    """A text over several pages, whose divided words are made whole with the help of ``words``."""
 
     def __init__(self, pages: Sequence[list[Line]], words: set[str]) -> None:
         self._lines = [line for page in pages for line in page]
@@ -54,7 +52,7 @@ class _Flow:
         self._places = [range(end - len(page), end) for end, page in zip(ends, pages, strict=True)]
 
     def of(self, number: int) -> Iterator[str]:
-        """The paragraphs of a page, as far as its lines show them."""
+        """The paragraphs of a page, as far as its lines let them be recognised."""
         paragraph = ""
         for place in self._places[number]:
             paragraph = _glued(paragraph, self._texts[place])
@@ -88,7 +86,7 @@ class _Flow:
         self._texts[last] = _glued(self._texts[last], rest)
 
     def _goes_on(self, place: int, over_pages: bool = False) -> bool:
-        """Whether the next line goes on with the sentence of a line."""
+        """Whether the line after ``place`` continues its sentence."""
         line, following = self._lines[place], self._lines[place + 1]
         if len(line) > 1 or len(following) > 1:  # cells of a table
             return False
@@ -100,19 +98,17 @@ class _Flow:
             or (not over_pages and abs(line[0].bottom - following[0].top) > size)
         ):
             return False
-        if rest[0].islower() and _DIVIDED.search(text):
-            return True
         if rest[0].islower() and (over_pages or len(text) >= _LEAST_GOING_ON):
-            return text[-1].isalnum() or text[-1] == ","
+            return text[-1].isalnum() or text[-1] in ",-\u2010"
         least = _LEAST_FULL / 2 if _NO_SPACE.search(f"{text[-1]}\n{rest[0]}") else _LEAST_FULL
         return len(text) >= least and self._is_full(place)
 
     def _is_full(self, place: int) -> bool:
-        """Whether a line is about as wide as the widest of its neighbours."""
+        """Whether a line is about as wide as the widest one near it."""
         near = [line for line in self._lines[max(0, place - 2) : place + 3] if len(line) == 1]
         widths = sorted(line[0].right - line[0].left for line in near)
         own = self._lines[place][0].right - self._lines[place][0].left
-        return len(widths) > 1 and own >= 0.88 * widths[-1] and widths[-2] >= 0.88 * widths[-1]
+        return own >= 0.88 * widths[-1] and widths[-2] >= 0.88 * widths[-1]
 
 
 def _glued(one: str, other: str) -> str:

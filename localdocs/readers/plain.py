@@ -1,4 +1,4 @@
-"""Files whose text is quoted as it is."""
+"""Files that are quoted as they are."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ _CODE = """
 """
 _SETTINGS = ".yaml .yml .toml .ini .cfg .conf .properties"
 
-SUFFIXES = f"{_PROSE} {_CODE} {_SETTINGS}".split()
-# Files that have no suffix, in small letters.
+SUFFIXES = f"{_PROSE} {_CODE} {_SETTINGS}"
+# Names without a suffix, in lower case.
 _NAMES = """
 authors changelog changes containerfile contributors copying dockerfile gemfile install jenkinsfile
 justfile licence license makefile news notice procfile rakefile readme todo vagrantfile
@@ -24,5 +24,5 @@ NAMES = frozenset(_NAMES.split())
 
 
 def text(path: Path) -> Document:
-    """The text as it is."""
+    """Returns the text as it is."""
     return Document((Page(decoded(path.read_bytes())),))

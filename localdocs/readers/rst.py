@@ -1,4 +1,4 @@
-"""reStructuredText, by docutils, with what it does not know of: Sphinx's directives and roles."""
+"""reStructuredText, with the directives and roles of Sphinx, which docutils does not know."""
 
 import re
 from collections.abc import Iterator
@@ -11,11 +11,12 @@ from docutils.parsers.rst import Directive, directives, roles
 from docutils.parsers.rst.languages import en
 
 from ..snippets import Document, Page
+from .cleaning import day
 from .encodings import decoded
-from .markdown import iso_date
+from .markdown import fenced
 from .tables import named_rows
 
-# Characters. docutils takes up to 15 s for a million, and is slow on long lines.
+# Characters. docutils takes up to 15 s for a million, and much longer for long lines.
 _LARGEST, _LONGEST_LINE = 1_000_000, 10_000
 _DIRECTIVE = re.compile(r"^[ \t]*\.\. +(?:\|[^|\n]+\| +)?([a-zA-Z][\w:.+-]*)::", re.MULTILINE)
 _ROLE = re.compile(r":([a-zA-Z][\w:.+-]*):`")
@@ -33,28 +34,28 @@ _SETTINGS = {
 
 
 def rst(path: Path) -> Document:
-    """Its text with headings, title, author and date. The text as it is if it takes too long."""
+    """Reads the text without its markup, or as it is if docutils cannot do it in time."""
     text = decoded(path.read_bytes())
     if len(text) > _LARGEST or max(map(len, text.split("\n"))) > _LONGEST_LINE:
         return Document((Page(text),))
     _take_unknown(text)
     try:
         tree = publish_doctree(text, settings_overrides=_SETTINGS)
-    # What no one expected in a text is a fault of the parser; the text can be found all the same.
+    # An unexpected error is a fault of docutils. The text is still worth finding.
     except Exception:
         return Document((Page(text),))
     return Document(
         (Page(_joined(tree, 1 if tree.get("title") else 0)),),
         title=str(tree.get("title", "")),
         author=", ".join(author.astext() for author in tree.findall(nodes.author)),
-        date=iso_date("".join(day.astext() for day in tree.findall(nodes.date))),
+        date=day("".join(date.astext() for date in tree.findall(nodes.date))),
         markdown=True,
         lines=False,
     )
 
 
 def _joined(node: nodes.Element, level: int, between: str = "\n\n") -> str:
-    """What is in ``node``, which is under ``level`` headings, as Markdown."""
+    """The content of ``node``, which is under ``level`` headings, as Markdown."""
     return between.join(filter(None, (_block(child, level) for child in node.children)))
 
 
@@ -71,7 +72,7 @@ def _block(node: nodes.Node, level: int) -> str:
         case nodes.line():
             return node.astext()
         case nodes.FixedTextElement():
-            return f"```\n{node.astext()}\n```"
+            return fenced(node.astext())
         case nodes.TextElement() | nodes.image():
             return " ".join(node.astext().split())
         case nodes.table():
@@ -101,7 +102,7 @@ class _AnyOption(dict[str, Any]):
 
 
 class _Unknown(Directive):
-    """A directive of which only what stands in it is known."""
+    """A directive whose meaning is not known."""
 
     optional_arguments = 1
     final_argument_whitespace = True
@@ -109,7 +110,7 @@ class _Unknown(Directive):
     option_spec = _AnyOption(name=directives.unchanged)  # an empty one would not be asked
 
     def run(self) -> list[nodes.Node]:
-        """Its argument and its content, which is code or text."""
+        """Returns its argument and its content, as code or as text."""
         found = nodes.container()
         if self.name in {"raw", "toctree"}:
             return []
@@ -127,16 +128,16 @@ class _Unknown(Directive):
 def _unknown_role(
     name: str, rawtext: str, text: str, lineno: int, inliner: Any, *more: Any
 ) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-    """A role of which only what it says is known: in ``Text <target>`` the text."""
+    """Returns the text of a role whose meaning is not known, without its ``<target>``."""
     shown, _, _ = text.partition(" <")
     return [nodes.inline(rawtext, shown.lstrip("~!"))], []
 
 
 def _take_unknown(text: str) -> None:
-    """Lets docutils take the directives and roles in ``text`` that it does not know."""
+    """Registers the directives and roles in ``text`` that docutils does not know."""
     for name in {*map(str.lower, _DIRECTIVE.findall(text)), "raw"}:
         if name not in en.directives or name in {"code-block", "raw", "sourcecode"}:
             directives.register_directive(name, _Unknown)
     for name in {*map(str.lower, _ROLE.findall(text))} - en.roles.keys():
-        # types-docutils 0.23 says that a role gives references only.
+        # types-docutils 0.23 allows only references.
         roles.register_local_role(name, _unknown_role)  # type: ignore[arg-type]

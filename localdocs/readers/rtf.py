@@ -10,7 +10,7 @@ from .encodings import decoded
 
 
 def rtf(path: Path) -> Document:
-    """Its main text with its tables; headers and notes are not in it."""
+    """Reads the main text with its tables, but no headers or notes."""
     content = path.read_bytes()
     if not content.lstrip().startswith(b"{\\rtf"):
         raise UnreadableFile("it is not an RTF file")

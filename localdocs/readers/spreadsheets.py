@@ -11,28 +11,17 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError, Shee
 from ..errors import UnreadableFile
 from ..snippets import Document, Page
 from .archives import Package, Properties, is_encrypted
-from .opendocument import opened, properties
+from .opendocument import OpenDocument
 from .tables import named_rows
 from .walking import plain
 
-Value = (
-    bool
-    | int
-    | float
-    | str
-    | datetime.date
-    | datetime.datetime
-    | datetime.time
-    | datetime.timedelta
-)
-
 
 def spreadsheet(path: Path) -> Document:
-    """Its sheets as pages, with their names as headings, each row with its columns' names.
+    """Reads each sheet as a page, with its name as heading and column names in each row.
 
-    A formula is its last result; what is hidden is there too.
+    Formulas are replaced by their last results. Hidden sheets, rows and columns are read too.
     """
-    about = _properties(path)
+    properties = _properties(path)
     with path.open("rb") as file:
         try:
             pages = tuple(_pages(file))
@@ -41,13 +30,11 @@ def spreadsheet(path: Path) -> Document:
                 raise UnreadableFile("it is encrypted") from error
             raise UnreadableFile(f"it is not a {path.suffix.lower()} file, or damaged") from error
         except BaseException as error:
-            # A fault of the library; its class is not public, and no Exception.
+            # calamine crashed. The class is not public, and not a subclass of Exception.
             if type(error).__name__ == "PanicException":
                 raise UnreadableFile("it is damaged") from error
             raise
-    return Document(
-        pages, about.title, about.author, about.date, about.tags, markdown=True, lines=False
-    )
+    return Document(pages, *properties, markdown=True, lines=False)
 
 
 def _pages(file: BinaryIO) -> Iterator[Page]:
@@ -65,8 +52,8 @@ def _rows(workbook: CalamineWorkbook, number: int) -> Iterator[str]:
         yield plain(row)
 
 
-def _shown(value: Value) -> str:
-    """A value as a spreadsheet shows it, with dates in ISO 8601."""
+def _shown(value: object) -> str:
+    """Returns a value as a spreadsheet shows it, with dates in ISO 8601."""
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float):
@@ -82,5 +69,5 @@ def _shown(value: Value) -> str:
 def _properties(path: Path) -> Properties:
     if not zipfile.is_zipfile(path):
         return Properties()  # an old .xls
-    archive = opened(path)
-    return properties(archive) if archive.has("meta.xml") else Package(path).properties
+    archive = OpenDocument(path)
+    return archive.properties() if archive.has("meta.xml") else Package(path).properties()

@@ -1,12 +1,14 @@
-"""Rows of a table as lines that can be quoted alone: each value with the name of its column."""
+"""Turns the rows of a table into lines that make sense alone: ``name: value; name: value``."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
-# So many rows say whether there is a header; it is one of the first few of them.
+# The number of rows that decide whether there is a header, and of those that can be it.
 _SEEN, _PREAMBLE = 100, 10
+# Characters. A table with a longer cell only lays out the page.
+LONGEST_CELL = 500
 _LONGEST_NAME, _LONGEST_HEADER = 60, 200  # characters
 _UNIFORM = 0.8  # the share of a column's values that are of one kind
 _NOTHING = {"", "-", "–", "n/a", "na", "nan", "null", "none", "?"}  # noqa: RUF001
@@ -21,24 +23,28 @@ _CODE = re.compile(r"\S*(\d|\w@\w|://)\S*")
 _KINDS = {"year": _YEAR, "date": _DATE, "number": _NUMBER, "code": _CODE}
 
 
-def named_rows(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Each row after the header as a line, ``name: value; name: value``.
+def named_rows(rows: Iterable[Sequence[str]], has_header: bool = False) -> Iterator[str]:
+    """Returns each row below the header as a line, ``name: value; name: value``.
 
-    Without a header the values alone; rows without any value are left out.
+    Without a header, a line has the values alone. Empty rows are left out. ``has_header`` says
+    that the first row is the header if others follow; otherwise the rows are examined.
     """
     rows = iter(rows)
     first = list(islice(rows, _SEEN))
-    place, names = header(first)
+    if has_header and len(first) > 1:
+        place, names = 0, [_name(cell) for cell in first[0]]
+    else:
+        place, names = header(first)
     for number, row in enumerate(chain(first, rows)):
         if number != place and (line := named_row(names if number > place else (), row)):
             yield line
 
 
 def header(first: Sequence[Sequence[str]], usual: bool = False) -> tuple[int, list[str]]:
-    """Which of the ``first`` rows of a table has the columns' names, and the names.
+    """Returns the place of the header among the ``first`` rows of a table, and the column names.
 
-    If none has: -1 and no names. Above it may stand a few shorter rows, as the table's title.
-    ``usual`` says that such tables have names if nothing speaks against it.
+    Returns -1 and no names if there is no header. A few shorter rows, such as a title, may be
+    above it. ``usual`` says that tables of this kind mostly have one.
     """
     table = [[" ".join(cell.split()) for cell in row] for row in first]
     filled = [sum(map(bool, row)) for row in table]
@@ -50,7 +56,7 @@ def header(first: Sequence[Sequence[str]], usual: bool = False) -> tuple[int, li
 
 
 def named_row(names: Sequence[str], row: Sequence[str]) -> str:
-    """A row as one line; values beyond the ``names``, and of columns without one, stand alone."""
+    """Returns a row as one line. A value whose column has no name stands alone."""
     cells = []
     for place, cell in enumerate(row):
         if value := " ".join(cell.split()):
@@ -60,10 +66,10 @@ def named_row(names: Sequence[str], row: Sequence[str]) -> str:
 
 
 def _is_header(cells: list[str], rows: list[list[str]], usual: bool) -> bool:
-    """Whether ``cells`` are names of what stands below them, in ``rows``."""
+    """Whether ``cells`` name the values below them, in ``rows``."""
     while cells and not cells[-1]:
         cells = cells[:-1]
-    # The corner of a table with names on two sides is empty.
+    # The corner of a table with names at the top and on the left is empty.
     if not all(cells[1:]) or not any(cells) or len({*map(str.casefold, cells)}) < len(cells):
         return False
     if max(map(len, cells)) > _LONGEST_HEADER:
@@ -80,7 +86,7 @@ def _is_header(cells: list[str], rows: list[list[str]], usual: bool) -> bool:
     ]
     if any(name != "text" and below in {name, ""} for name, below in kinds):
         return False
-    # Two columns of words can as well be names on the left and their values on the right.
+    # Two columns of words may just as well be names on the left and values on the right.
     return (
         any(below not in {"text", "", name} for name, below in kinds)
         or ((usual or len(cells) > 2) and any(columns))
@@ -94,7 +100,7 @@ def _kind(cell: str) -> str:
 
 
 def _common_kind(column: list[str]) -> str:
-    """The kind of nearly all values, or empty."""
+    """The kind of nearly all values, or an empty string."""
     if not column:
         return ""
     kind, count = Counter(map(_kind, column)).most_common(1)[0]
@@ -102,7 +108,7 @@ def _common_kind(column: list[str]) -> str:
 
 
 def _in_other_case(cells: list[str], values: list[str]) -> bool:
-    """Whether the cells are all in small or in capital letters, and most of the values not."""
+    """Whether all cells are in lower case, or all in upper case, and most values are not."""
     return any(
         all(map(same, filter(None, cells))) and 2 * sum(map(same, values)) < len(values)
         for same in (str.islower, str.isupper)

@@ -1,4 +1,4 @@
-"""The text in a document's XML: paragraphs and tables, and what is inside of them."""
+"""Finds the paragraphs and tables in the XML of an office document."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -7,12 +7,15 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from .archives import local_name
-from .tables import named_row, named_rows
+from .tables import LONGEST_CELL, named_rows
 
-# A table with so many characters in one cell is there for the layout.
-_LONGEST_CELL = 500
-_LONGEST_NAME = 60
-# What Markdown would take for a heading, or for code or HTML that goes on over empty lines.
+_TITLES = {"title", "ctrTitle"}
+# Page numbers, dates, headers and footers of slides, as PowerPoint and OpenDocument call them.
+_SURROUNDINGS = {
+    *("sldNum", "dt", "hdr", "ftr"),
+    *("page-number", "date-time", "header", "footer"),
+}
+# Text that Markdown takes for a heading, or for code or HTML that may span empty lines.
 _MARKUP = re.compile(
     r"^ {0,3}(?=#{1,6}(\s|$)|```|~~~|=+ *$|-+ *$|<(script|pre|style|textarea)\b|<[!?])",
     re.IGNORECASE | re.MULTILINE,
@@ -20,29 +23,29 @@ _MARKUP = re.compile(
 
 
 class Block(NamedTuple):
-    """A paragraph or table, and the mark that Markdown has before it."""
+    """A paragraph or table, and the Markdown mark that goes before it, such as ``# ``."""
 
     text: str
     mark: str = ""
 
 
 class Walk:
-    """How a format names what has text in it. The names are without namespaces."""
+    """The names that a format gives to elements with text, without their namespaces."""
 
     paragraphs = frozenset({"p"})
     table, row = "tbl", "tr"
     cells = frozenset({"tc"})
     left_out: frozenset[str] = frozenset()
-    # What refers to text that is elsewhere.
+    # Elements that refer to text elsewhere.
     references: frozenset[str] = frozenset()
 
     def blocks(self, element: Element) -> Iterator[Block]:
-        """The paragraphs and tables in ``element``, those inside of a paragraph after it."""
+        """The paragraphs and tables in ``element``. Those inside a paragraph come after it."""
         for child in filterfalse(self.is_left_out, _children(element)):
             yield from self.block(child)
 
     def block(self, element: Element) -> Iterator[Block]:
-        """The paragraphs and tables that ``element`` is, or that are in it."""
+        """``element`` itself if it is a paragraph or a table, otherwise those in it."""
         name = local_name(element.tag)
         if name in self.paragraphs:
             yield from self._paragraph(element)
@@ -58,15 +61,15 @@ class Walk:
         return local_name(element.tag) in self.left_out
 
     def mark(self, paragraph: Element) -> str:
-        """What Markdown writes before ``paragraph``."""
-        raise NotImplementedError
+        """The Markdown mark of ``paragraph``; empty for plain text."""
+        return ""
 
     def characters(self, element: Element) -> str:
-        """What ``element`` itself stands for, without its children."""
+        """The text of ``element`` without its children."""
         raise NotImplementedError
 
     def tail(self, element: Element) -> str:
-        """What follows on ``element``, in the formats that have text between elements."""
+        """The text that follows ``element``, in formats that have text between elements."""
         return ""
 
     def referred(self, element: Element) -> Iterator[Block]:
@@ -74,15 +77,15 @@ class Walk:
         raise NotImplementedError
 
     def columns(self, cell: Element) -> tuple[bool, int]:
-        """Whether a cell is one of its own, not joined to another, and over how many columns."""
+        """Whether a cell is shown, not merged into another, and how many columns it spans."""
         raise NotImplementedError
 
     def header_rows(self, table: Element) -> int:
-        """How many of the first rows of ``table`` it calls its header; 0 if it does not say."""
+        """The number of rows that ``table`` marks as its header."""
         return 0
 
     def nearest(self, element: Element, names: Collection[str]) -> Iterator[Element]:
-        """The outermost elements in ``element`` that have one of the ``names``."""
+        """The outermost elements in ``element`` with one of the ``names``."""
         for child in filterfalse(self.is_left_out, _children(element)):
             if local_name(child.tag) in names:
                 yield child
@@ -119,37 +122,42 @@ class Walk:
             for row in rows
         ]
         if all(len(row) < 2 for row in rows) or any(
-            len(text) > _LONGEST_CELL for row in texts for text in row
+            len(text) > LONGEST_CELL for row in texts for text in row
         ):
             yield from (block for row in rows for cell, _ in row for block in cell)
         else:
-            # A header of several rows names nothing in one place.
-            has_header = self.header_rows(element) == 1 and _are_names(texts[0]) and texts[1:]
-            named = (named_row(texts[0], row) for row in texts[1:])
-            yield Block("\n".join(filter(None, named if has_header else named_rows(texts))))
+            # In a header of several rows, a name can be in any of them.
+            yield Block("\n".join(named_rows(texts, self.header_rows(element) == 1)))
 
     def _cell(self, cell: Element) -> tuple[list[Block], int]:
         is_own, width = self.columns(cell)
         return list(self.blocks(cell)) if is_own else [], width
 
 
+def slide_blocks(walk: Walk, shapes: Iterable[tuple[str, Element]]) -> Iterator[Block]:
+    """The text of a slide with its title first. ``shapes`` are pairs of kind and shape."""
+    shapes = [(kind, shape) for kind, shape in shapes if kind not in _SURROUNDINGS]
+    titles = [shape for kind, shape in shapes if kind in _TITLES]
+    title = " ".join(text for shape in titles for text, _ in walk.block(shape))
+    yield Block(" ".join(title.split()), "# ")
+    for kind, shape in shapes:
+        if kind not in _TITLES:
+            yield from walk.block(shape)
+
+
 def joined(blocks: Iterable[Block]) -> str:
-    """``blocks`` as Markdown in which nothing but their marks is markup."""
+    """Returns ``blocks`` as Markdown. Their marks are the only markup in it."""
     return "\n\n".join(mark + plain(text) for text, mark in blocks if text)
 
 
 def plain(text: str) -> str:
-    r"""``text`` with a backslash before what Markdown would take for headings, code or HTML."""
+    r"""Returns ``text`` with a backslash before what looks like a heading, code or HTML."""
     return _MARKUP.sub(r"\\", text)
 
 
 def _children(element: Element) -> Iterable[Element]:
-    # The alternatives have the same text, once for each version of Office.
+    # Each alternative has the same text, for another version of Office.
     return element[:1] if local_name(element.tag) == "AlternateContent" else element
-
-
-def _are_names(header: list[str]) -> bool:
-    return all(0 < len(name) <= _LONGEST_NAME for name in header)
 
 
 def _flat(blocks: list[Block]) -> str:
