@@ -44,9 +44,8 @@ _CAPITALIZED = regex.compile(
     r"(?<![\p{L}\p{M}\p{N}])\p{Lu}(?:\p{Ll}++|\p{Lu}++)(?![\p{L}\p{M}\p{N}])"
 )
 _NAME = "^"  # begins the term of a name, whose case counts
-# What the words of a question count that say little of what it is about: grammar, and others on
-# the lists of stop words.
-_STOP_WEIGHT, _LISTED_WEIGHT, _LISTED_EVIDENCE = 0.1, 0.2, 0.3
+# What a word counts that is on a list of stop words, but not grammar: in a score, and in judging.
+_LISTED_WEIGHT, _LISTED_EVIDENCE = 0.2, 0.3
 _LONGEST = 64  # of a term, in characters; what is longer is cut, not lost
 _STEMMERS = {
     "LATIN": "english",
@@ -103,7 +102,10 @@ class Asked:
 
 
 def asked(text: str, spoken: Sequence[str]) -> dict[str, Asked]:
-    """The different terms of a question in the languages ``spoken``."""
+    """The different terms of a question in the languages ``spoken``.
+
+    Words that are grammar only are left out, unless there are no others.
+    """
     plain = normalized(text)
     words = _words(plain)
     capitals = _capitals(text)
@@ -111,9 +113,9 @@ def asked(text: str, spoken: Sequence[str]) -> dict[str, Asked]:
     grammar = frozenset[str]().union(*(_function_words(language) for language in spoken))
     named = {f"{_NAME}{word}" for word in capitals if word.casefold() in listed}
     found = {name: Asked() for name in named}
-    for word in words:
+    for word in [word for word in words if word not in grammar] or words:
         if word in grammar:
-            how = Asked(_STOP_WEIGHT, 0.0)
+            how = Asked(evidence=0.0)
         elif word in listed:
             how = Asked(_LISTED_WEIGHT, _LISTED_EVIDENCE)
         else:
@@ -124,9 +126,7 @@ def asked(text: str, spoken: Sequence[str]) -> dict[str, Asked]:
             found[term] = replace(how, evidence=0.0) if alone else how
     found |= {term: Asked() for term in _joined(plain)}
     if not any(how.evidence == 1.0 for how in found.values()):
-        found = {
-            term: replace(how, evidence=float(how.evidence > 0)) for term, how in found.items()
-        }
+        return {term: Asked(evidence=float(how.evidence > 0)) for term, how in found.items()}
     return found
 
 
@@ -149,8 +149,10 @@ def languages(text: str, here: Sequence[str]) -> list[str]:
 
 def content_terms(text: str) -> list[str]:
     """The terms of ``text`` that say what it is about: those of stop words are left out."""
-    likely, _ = _likely(_words(normalized(text)))
-    return [term for term, how in asked(text, likely).items() if how.weight == 1]
+    words = _words(normalized(text))
+    likely, _ = _likely(words)
+    listed = frozenset[str]().union(*(_stops()[language] for language in likely))
+    return [term for word in words if word not in listed for term in terms(word)]
 
 
 def languages_of(words: Iterable[str]) -> list[str]:

@@ -62,13 +62,9 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
     evidence = _Evidence()
     for words in _grouped(wanted):
         most = max((wanted[word] for word in words), key=lambda word: word.weight)
-        says_something = most.weight == 1
-        if says_something or most.evidence:
-            found = whole.occurrences(words, spoken)
-        else:
-            found = whole.exactly(words[0])
+        found = whole.occurrences(words, spoken)
         evidence.add(most, words, found, _idf(max(whole.size, _LEAST_SIZE), found.snippets or 1))
-        if says_something:
+        if most.weight == 1:
             has_some[found.ids] = True
             found = whole.with_neighbours(found)
         ids, frequencies, best, count = found
@@ -133,7 +129,7 @@ def _with_phrase(whole: Union, phrase: str, scores: Floats) -> list[int]:
     counts = np.zeros(whole.size, np.uint16)
     words = set(terms(phrase))
     for term in words:
-        counts[whole.exactly(term).ids] += 1
+        counts[whole.exactly(term)] += 1
     candidates = np.flatnonzero((counts == len(words)) & (scores > 0))
     candidates = candidates[np.argsort(-scores[candidates])][:_PHRASE_CANDIDATES]
     texts = ((int(number), whole.stored(int(number))[2].text) for number in candidates)

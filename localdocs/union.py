@@ -70,14 +70,10 @@ class Union:
             return self._found(lambda lexicon: _strongest(map(lexicon.parts, words)))
         return found
 
-    def exactly(self, term: str) -> Occurrences:
-        """Where a term is, as it is."""
-        found = self._postings(lambda _: {term: 1.0})
-        ids = np.concatenate([np.empty(0, np.intp), *(some.ids for some in found)])
-        frequencies = np.concatenate(
-            [np.empty(0, np.float32), *(some.frequencies for some in found)]
-        )
-        return Occurrences(ids, frequencies, np.ones(len(ids), np.float32), len(ids))
+    def exactly(self, term: str) -> Ids:
+        """The ids of the snippets with a term, as it is."""
+        found = (some.ids for some in self._postings(lambda _: {term: 1.0}))
+        return np.concatenate([np.empty(0, np.intp), *found])
 
     def with_neighbours(self, found: Occurrences) -> Occurrences:
         """``found`` with a share of what is in the snippets before and after."""
