@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 
 # Another number makes every index anew: what terms are made of a text, and their weights.
-_FORMAT = 5
+_FORMAT = 2
 
 
 @dataclass(frozen=True)

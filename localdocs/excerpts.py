@@ -15,13 +15,10 @@ from .union import Union
 MORE, _LONGEST = 7, 3
 
 
-def joined(
-    ranked: Sequence[int], follows: NDArray[np.bool_], limit: int, begins: NDArray[np.bool_]
-) -> list[list[int]]:
+def joined(ranked: Sequence[int], follows: NDArray[np.bool_], limit: int) -> list[list[int]]:
     """The numbers of the snippets of each of the ``limit`` best excerpts, in ascending order.
 
-    ``ranked`` are snippets, best first; ``follows`` is `Union.follows`. ``begins`` says which can
-    be an excerpt: the others are only found for what is beside them, and can be part of one.
+    ``ranked`` are snippets, best first; ``follows`` is `Union.follows`.
     """
     excerpts: list[list[int]] = []
     for number in ranked:
@@ -34,7 +31,7 @@ def joined(
                     excerpt.insert(0, number)
                     break
         else:
-            if len(excerpts) < limit and begins[number]:
+            if len(excerpts) < limit:
                 excerpts.append([number])
     return excerpts
 

@@ -34,10 +34,10 @@ _SMALL_SEGMENT, _SMALL_SEGMENTS = 2000, 8
 # those that follow have the next numbers.
 _SCHEMA = Schema(file=WeightedTerms(), first=WeightedTerms(), stored=STORED, terms=WeightedTerms())
 
-# Postings that are kept after a question, 12 bytes each.
-_MOST_RECENT = 4_000_000
+# Postings that are kept after a question, 8 bytes each.
+_MOST_RECENT = 8_000_000
 
-Ids = NDArray[np.intp]
+Ids = NDArray[np.integer]
 Floats = NDArray[np.float32]
 
 
@@ -173,7 +173,7 @@ class Snapshot:
         self.follows = np.ones(self.size, np.bool_)
         for segment, offset in self._segments:
             self.follows[postings(segment, "first", b"first")[0] + np.uint32(offset)] = False
-        self._recent: dict[tuple[str, str], tuple[Ids, Floats]] = {}
+        self._recent: dict[tuple[int, str], tuple[NDArray[np.uint32], Floats]] = {}
         self._recent_size = 0
         known = {segment.segment().segment_id() for segment, _ in self._segments}
         self.lexicons = {id_: lexicon for id_, lexicon in lexicons.items() if id_ in known}
@@ -188,22 +188,23 @@ class Snapshot:
         with _damage_noticed(self._folder):
             parts = list(zip(self._segments, self._lexicons(), strict=True))
         for (segment, offset), lexicon in parts:
+            place = np.uint32(start + offset)
             for term, weight in wanted(lexicon).items():
-                with _damage_noticed(self._folder):
-                    ids, frequencies = self._read(segment, term)
+                ids, frequencies = self._recent.get((offset, term)) or self._read(
+                    segment, offset, term
+                )
                 if len(ids):
-                    yield Postings(ids + (start + offset), frequencies, weight)
+                    yield Postings(ids + place, frequencies, weight)
 
-    def _read(self, segment: Any, term: str) -> tuple[Ids, Floats]:
-        """The ids and frequencies of a term in a segment; questions have the same words again."""
-        key = segment.segment().segment_id(), term
-        if key not in self._recent:
+    def _read(self, segment: Any, offset: int, term: str) -> tuple[NDArray[np.uint32], Floats]:
+        """The ids and frequencies of a term in a segment, kept for the next questions."""
+        with _damage_noticed(self._folder):
             found = postings(segment, "terms", _SCHEMA["terms"].to_bytes(term))
-            self._recent_size += len(found[0])
-            if self._recent_size > _MOST_RECENT:
-                self._recent, self._recent_size = {}, len(found[0])
-            self._recent[key] = found[0].astype(np.intp), found[1]
-        return self._recent[key]
+        self._recent_size += len(found[0])
+        if self._recent_size > _MOST_RECENT:
+            self._recent, self._recent_size = {}, len(found[0])
+        self._recent[offset, term] = found
+        return found
 
     def languages(self) -> Iterator[str]:
         """The languages of each part of the index."""

@@ -16,7 +16,7 @@ from .analysis import folded, is_character, languages_of, lemmas, stems
 _STEM, _LEMMA, _FOLDED, _RELATED = 0.9, 0.8, 0.4, 0.25
 _SHORTEST = 5  # letters: below it, words that begin or end alike have nothing in common
 _LONGEST_ENDING = 3
-_MOST = 64
+_MOST = 32
 _MOST_RECENT = 10_000  # words whose forms are kept after a question
 
 

@@ -72,18 +72,18 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
         weight = most.weight * _idf(whole.size, count) * (_K1 + 1)
         scores[ids] += weight * best * frequencies / (frequencies + _K1 * best)
     scores[whole.deleted] = 0
+    if has_some.any():
+        scores[~has_some] = 0  # what is beside a snippet is no reason to quote it
     asked_for = quoted(question)[:_PHRASES]
     phrases = {n for phrase in asked_for for n in _with_phrase(whole, phrase, scores)}
     scores[list(phrases)] += scores.max(initial=0)
-    ranked = _best(scores, limit + MORE)
-    begins = has_some if has_some.any() else scores > 0
     return [
         Hit(
             *excerpt(whole, numbers, size),
             score=float(scores[numbers].max()),
             relates=evidence.relates(numbers) or not phrases.isdisjoint(numbers),
         )
-        for numbers in joined(ranked, whole.follows, limit, begins)
+        for numbers in joined(_best(scores, limit + MORE), whole.follows, limit)
     ]
 
 

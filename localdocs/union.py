@@ -12,6 +12,7 @@ from .index import Floats, Ids, Postings, Snapshot, SourceFile
 from .lexicon import Lexicon
 from .snippets import Snippet
 
+_NO_IDS, _NO_FLOATS = np.empty(0, np.intp), np.empty(0, np.float32)
 # What a word counts that is only in the snippet before or after.
 _NEIGHBOUR_WEIGHT = 0.3
 
@@ -73,19 +74,19 @@ class Union:
     def exactly(self, term: str) -> Ids:
         """The ids of the snippets with a term, as it is."""
         found = (some.ids for some in self._postings(lambda _: {term: 1.0}))
-        return np.concatenate([np.empty(0, np.intp), *found])
+        return np.concatenate([_NO_IDS, *found])
 
     def with_neighbours(self, found: Occurrences) -> Occurrences:
         """``found`` with a share of what is in the snippets before and after."""
         ids, frequencies, weights, count = found
         after, before = self.follows[ids + 1], self.follows[ids]
         shares = np.float32(_NEIGHBOUR_WEIGHT) * frequencies
-        parts = [
-            (ids[after] + 1, shares[after], weights[after]),
-            (ids[before] - 1, shares[before], weights[before]),
-            (ids, frequencies, weights),
-        ]
-        return Occurrences(*self._combined(parts), count)
+        combined = self._combined(
+            np.concatenate([ids[after] + 1, ids[before] - 1, ids]),
+            np.concatenate([shares[after], shares[before], frequencies]),
+            np.concatenate([weights[after], weights[before], weights]),
+        )
+        return Occurrences(*combined, count)
 
     def stored(self, number: int) -> tuple[int, SourceFile, Snippet]:
         """Which index a snippet is in, its file, and itself."""
@@ -94,27 +95,30 @@ class Union:
 
     def _found(self, wanted: Callable[[Lexicon], Mapping[str, float]]) -> Occurrences:
         found = sorted(self._postings(wanted), key=lambda some: some.weight)
-        count = sum(some.weight * len(some.ids) for some in found)
-        parts = [
-            (some.ids, some.frequencies * np.float32(some.weight), np.float32(some.weight))
-            for some in found
-        ]
-        return Occurrences(*self._combined(parts), min(max(count, 1.0), self.size) if count else 0)
+        if not found:
+            return Occurrences(_NO_IDS, _NO_FLOATS, _NO_FLOATS, 0.0)
+        lengths = [len(some.ids) for some in found]
+        weights = np.repeat(np.array([some.weight for some in found], np.float32), lengths)
+        combined = self._combined(
+            np.concatenate([some.ids for some in found]),
+            np.concatenate([some.frequencies for some in found]) * weights,
+            weights,
+        )
+        return Occurrences(*combined, min(max(float(weights.sum()), 1.0), self.size))
 
     def _postings(self, wanted: Callable[[Lexicon], Mapping[str, float]]) -> list[Postings]:
         starts = zip(self._snapshots, self._starts, strict=True)
         return [found for snapshot, start in starts for found in snapshot.postings(wanted, start)]
 
     def _combined(
-        self, parts: Iterable[tuple[Ids, Floats, Floats | np.float32]]
+        self, ids: Ids, frequencies: Floats, weights: Floats
     ) -> tuple[Ids, Floats, Floats]:
-        """The ids of all parts, the sum of the frequencies, and the weight of the last part."""
-        frequencies, weights = np.zeros(self.size, np.float32), np.zeros(self.size, np.float32)
-        for ids, some, weight in parts:
-            frequencies[ids] += some
-            weights[ids] = weight
-        ids = np.flatnonzero(frequencies > 0)  # numpy is slow in looking for floats
-        return ids, frequencies[ids], weights[ids]
+        """Each of the ids once, the sum of its frequencies, and the last of its weights."""
+        summed = np.bincount(ids, frequencies, self.size)
+        last = np.empty(self.size, np.float32)
+        last[ids] = weights
+        found = np.flatnonzero(summed > 0)  # numpy is slow in looking for floats
+        return found, summed[found].astype(np.float32), last[found]
 
 
 def _strongest(forms: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -89,7 +89,7 @@ def test_the_sources_are_in_front_of_the_message_as_gpt4all_puts_them(
         messages[0],
         user(
             f"### Context:\nCollection: Office\nPath: {path}\n"
-            f"Excerpt: {TEXTS['c.txt']}\n\nWhere do visitors park?"
+            "Excerpt: Visitors park in lot C behind the bakery.\n\nWhere do visitors park?"
         ),
     ]
     assert with_sources(messages, []) == messages
