@@ -45,7 +45,7 @@ _CAPITALIZED = regex.compile(
 )
 _NAME = "^"  # begins the term of a name, whose case counts
 # What a word counts that is on a list of stop words, but not grammar: in a score, and in judging.
-_LISTED_WEIGHT, _LISTED_EVIDENCE = 0.2, 0.3
+_LISTED_WEIGHT, _LISTED_EVIDENCE = 0.3, 0.3
 _LONGEST = 64  # of a term, in characters; what is longer is cut, not lost
 _STEMMERS = {
     "LATIN": "english",

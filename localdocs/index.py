@@ -187,23 +187,23 @@ class Snapshot:
         """
         with _damage_noticed(self._folder):
             parts = list(zip(self._segments, self._lexicons(), strict=True))
-        for (segment, offset), lexicon in parts:
+        for number, ((_, offset), lexicon) in enumerate(parts):
             place = np.uint32(start + offset)
             for term, weight in wanted(lexicon).items():
-                ids, frequencies = self._recent.get((offset, term)) or self._read(
-                    segment, offset, term
-                )
+                known = self._recent.get((number, term))
+                ids, frequencies = known or self._read(number, term)
                 if len(ids):
                     yield Postings(ids + place, frequencies, weight)
 
-    def _read(self, segment: Any, offset: int, term: str) -> tuple[NDArray[np.uint32], Floats]:
+    def _read(self, number: int, term: str) -> tuple[NDArray[np.uint32], Floats]:
         """The ids and frequencies of a term in a segment, kept for the next questions."""
+        segment, _ = self._segments[number]
         with _damage_noticed(self._folder):
             found = postings(segment, "terms", _SCHEMA["terms"].to_bytes(term))
         self._recent_size += len(found[0])
         if self._recent_size > _MOST_RECENT:
             self._recent, self._recent_size = {}, len(found[0])
-        self._recent[offset, term] = found
+        self._recent[number, term] = found
         return found
 
     def languages(self) -> Iterator[str]:
