@@ -21,6 +21,8 @@ from .server import Server
 from .tiny_gguf import write_tiny_gguf
 
 QUESTION = {"role": "user", "content": "What is the secret of the coffee machine?"}
+# Answers end at once, however many tokens they may have.
+AT_ONCE = {"logit_bias": {"2": 100}}
 SECRET = "The secret of the coffee machine is <|im_end|> number 7741."
 
 
@@ -113,7 +115,7 @@ def test_sources_that_do_not_fit_are_left_out_one_by_one(client: FlaskClient, fo
         text = f"The secret of the coffee machine in room {i}. " + "Filler text. " * 33
         (folder / f"{i}.txt").write_text(text)
     refresh(Collections(folder.parent / "localdocs"), "Office", Limits())
-    short, long = ask(client, max_tokens=4), ask(client, max_tokens=300)
+    short, long = ask(client, max_tokens=4), ask(client, max_tokens=300, **AT_ONCE)
     assert (len(references(short) or []), len(references(long) or [])) == (2, 1)
     # A quarter of the context is left to a long answer.
     assert long["usage"]["prompt_tokens"] <= 768 < short["usage"]["prompt_tokens"] <= 1020
@@ -121,7 +123,7 @@ def test_sources_that_do_not_fit_are_left_out_one_by_one(client: FlaskClient, fo
 
 def test_the_users_own_words_are_never_cut(client: FlaskClient) -> None:
     question = {"role": "user", "content": QUESTION["content"] + " Think!" * 100}
-    answer = ask(client, question, max_tokens=300)
+    answer = ask(client, question, max_tokens=300, **AT_ONCE)
     assert references(answer) is None
     assert answer["usage"]["prompt_tokens"] > len(question["content"])
 
@@ -137,7 +139,7 @@ def test_the_number_of_sources_is_a_setting(tmp_path: Path, client: FlaskClient)
     assert references(ask(app.test_client())) is None
 
 
-@pytest.mark.parametrize(("context", "count"), [(2048, 3), (4096, 6), (8192, 8)])
+@pytest.mark.parametrize(("context", "count"), [(2048, 3), (4096, 6)])
 def test_unless_it_is_set_it_follows_the_context(
     tmp_path: Path, folder: Path, context: int, count: int
 ) -> None:
@@ -191,7 +193,7 @@ def test_what_is_said_then_is_a_setting(tmp_path: Path, client: FlaskClient) -> 
 
 def test_sources_that_do_not_fit_are_none(only: FlaskClient) -> None:
     question = {"role": "user", "content": QUESTION["content"] + " Think!" * 100}
-    [choice] = ask(only, question, max_tokens=300)["choices"]
+    [choice] = ask(only, question, max_tokens=300, **AT_ONCE)["choices"]
     assert choice["message"]["content"] == "The documents say nothing about this."
 
 
