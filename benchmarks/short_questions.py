@@ -63,7 +63,7 @@ class Result:
 
     @property
     def right(self) -> bool:
-        """Whether the right file is there, or none where there is none."""
+        """Whether the right file was found, or nothing for small talk."""
         if self.question.file is None:
             return not self.sources
         return self.question.file in self.sources

@@ -109,7 +109,7 @@ def asked(text: str, spoken: Sequence[str]) -> dict[str, Asked]:
     plain = normalized(text)
     words = _words(plain)
     capitals = _capitals(text)
-    listed = frozenset[str]().union(*(_stops()[language] for language in spoken))
+    listed = _listed(spoken)
     grammar = frozenset[str]().union(*(_function_words(language) for language in spoken))
     named = {f"{_NAME}{word}" for word in capitals if word.casefold() in listed}
     found = {name: Asked() for name in named}
@@ -151,7 +151,7 @@ def content_terms(text: str) -> list[str]:
     """The terms of ``text`` that say what it is about: those of stop words are left out."""
     words = _words(normalized(text))
     likely, _ = _likely(words)
-    listed = frozenset[str]().union(*(_stops()[language] for language in likely))
+    listed = _listed(likely)
     return [term for word in words if word not in listed for term in terms(word)]
 
 
@@ -228,6 +228,11 @@ def _likely(words: Sequence[str]) -> tuple[list[str], int]:
     counts = _stop_words_in(words)
     most = max(counts.values(), default=0)
     return [language for language, count in counts.items() if count == most], most
+
+
+def _listed(languages: Iterable[str]) -> frozenset[str]:
+    """The stop words of all these languages."""
+    return frozenset[str]().union(*(_stops()[language] for language in languages))
 
 
 def _stop_words_in(words: Iterable[str]) -> Counter[str]:

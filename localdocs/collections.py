@@ -149,8 +149,8 @@ class Collections:
     ) -> list[Source]:
         """The excerpts of some collections that fit ``question`` best, best first.
 
-        ``size`` is that of `ranking.search`. A damaged index is discarded: the next refresh makes
-        it anew. One that cannot be read is left out, for it may come back.
+        ``size`` is that of `ranking.search`. A damaged index is discarded, and the next refresh
+        makes it again. An index that cannot be read is left out, because it may come back.
         """
         with self._searching:
             opened = {c: s for c in collections if (s := self._opened(c)) is not None}
@@ -238,7 +238,7 @@ def _new_index() -> str:
 
 
 def _load(path: Path) -> Collection | None:
-    """The collection whose settings are in ``path``; None if there is none.
+    """The collection whose settings are in ``path``, or None if the file is gone.
 
     Raises `CollectionError`.
     """

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 
-# Another number makes every index anew: what terms are made of a text, and their weights.
+# Change it when other terms or weights are made of a text: every index is then made again.
 _FORMAT = 2
 
 
@@ -11,7 +11,7 @@ _FORMAT = 2
 class FileState:
     """A file as it was read; ``version`` is that of `FoundFile`.
 
-    ``problem`` says why there are no snippets of it, ``opened`` whether that is known from its
+    ``problem`` says why it has no snippets, and ``opened`` whether that is known from its
     inside.
     """
 

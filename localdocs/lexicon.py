@@ -82,7 +82,7 @@ class Lexicon:
             if len(other) - len(common) <= _LONGEST_ENDING and 4 * len(common) >= 3 * len(other):
                 yield word
         compounds = _beginning(self._by_bare_stem, stem) + _beginning(self._by_ending, stem[::-1])
-        yield from (entry.split(" ")[1] for entry in compounds)
+        yield from _words_of(compounds)
 
 
 def _is_word(term: str) -> bool:
@@ -96,7 +96,11 @@ def _entries(keys: Iterable[str], words: Sequence[str]) -> list[str]:
 
 
 def _keyed(entries: list[str], key: str) -> list[str]:
-    return [entry.split(" ")[1] for entry in _beginning(entries, f"{key} ")]
+    return _words_of(_beginning(entries, f"{key} "))
+
+
+def _words_of(entries: list[str]) -> list[str]:
+    return [entry.split(" ")[1] for entry in entries]
 
 
 def _beginning(entries: list[str], beginning: str) -> list[str]:

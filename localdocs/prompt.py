@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from .analysis import content_terms, is_character
 from .collections import Collections, Source
 from .errors import LocalDocsError
+from .scanning import as_text
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def reference(source: Source) -> dict[str, Any]:
     """
     snippet, file = source.hit.snippet, source.hit.file
     return {
-        "file": _readable(source.path.name),
+        "file": as_text(source.path.name),
         "title": file.title,
         "author": file.author,
         "date": date.fromisoformat(file.date).strftime("%Y, %B %d"),
@@ -67,18 +67,13 @@ def with_sources(
         return list(messages)
     place = _last_of_user(messages)
     excerpts = "".join(
-        f"Collection: {source.collection.name}\nPath: {_readable(str(source.path))}\n"
+        f"Collection: {source.collection.name}\nPath: {as_text(source.path)}\n"
         f"Excerpt: {source.hit.snippet.text}\n\n"
         for source in quoted
     )
     message = messages[place]
     changed = {**message, "content": f"### Context:\n{excerpts}{message['content']}"}
     return [*messages[:place], changed, *messages[place + 1 :]]
-
-
-def _readable(path: str) -> str:
-    """``path`` with U+FFFD for what of it is not text: a file's name is bytes on Linux."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 def _question(messages: Sequence[Mapping[str, str]]) -> str:

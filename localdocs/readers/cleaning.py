@@ -65,7 +65,7 @@ def cleaned(document: Document, prose: bool) -> Document:
 def day(text: str) -> str:
     """Returns the day at the start of ``text``, ``2024-09-05`` or ``20240905``, in ISO 8601.
 
-    Returns an empty string if there is none, or if no document can be of that day.
+    Returns an empty string if no day is found, or if no document can date from that day.
     """
     match = _DAY.match(text)
     if not match:

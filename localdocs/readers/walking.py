@@ -1,6 +1,7 @@
 """Finds the paragraphs and tables in the XML of an office document."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from itertools import filterfalse
 from typing import NamedTuple
@@ -29,7 +30,7 @@ class Block(NamedTuple):
     mark: str = ""
 
 
-class Walk:
+class Walk(ABC):
     """The names that a format gives to elements with text, without their namespaces."""
 
     paragraphs = frozenset({"p"})
@@ -64,21 +65,21 @@ class Walk:
         """The Markdown mark of ``paragraph``; empty for plain text."""
         return ""
 
+    @abstractmethod
     def characters(self, element: Element) -> str:
         """The text of ``element`` without its children."""
-        raise NotImplementedError
 
     def tail(self, element: Element) -> str:
         """The text that follows ``element``, in formats that have text between elements."""
         return ""
 
     def referred(self, element: Element) -> Iterator[Block]:
-        """The text that a reference refers to."""
-        raise NotImplementedError
+        """The text that a reference refers to, in formats that have ``references``."""
+        return iter(())
 
+    @abstractmethod
     def columns(self, cell: Element) -> tuple[bool, int]:
         """Whether a cell is shown, not merged into another, and how many columns it spans."""
-        raise NotImplementedError
 
     def header_rows(self, table: Element) -> int:
         """The number of rows that ``table`` marks as its header."""
