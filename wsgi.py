@@ -9,7 +9,7 @@ from types import FrameType
 
 from waitress.server import BaseWSGIServer
 
-from app import create_app
+from app.application import create_app
 from app.connections import Channel
 from app.schemas import SettingsError
 

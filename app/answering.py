@@ -1,186 +1,141 @@
-"""From a valid request to its response: the straight line that both endpoints share."""
+"""From a valid request to its response: the straight line that all endpoints share."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
-from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flask import Response, jsonify, request
 
-from localdocs.collections import Source
-from localdocs.prompt import reference, sources, with_sources
-
 from .errors import InvalidRequest
-from .event_stream import event_stream
-from .inference.errors import Cancelled, ContextLengthExceeded, GrammarError, PromptError
-from .inference.generation import AnswerOptions, Delta, answers, best_answers
-from .inference.library import ModelFile
-from .inference.model import Model
-from .replies import Reply, Shown
-from .schemas import ChatRequest, CompletionRequest
+from .exceptions import Cancelled, ContextLengthExceeded, GrammarError, PromptError
+from .exchange import Exchange
+from .jobs import Job
+from .model_process import ModelProcess
+from .models.library import ModelFile
+from .pieces import Begun, Delta
+from .presenters import Presenter, Shown
+from .presenters.event_stream import event_stream
+from .schemas import Request
 from .service import service
 
-# Sources leave an answer at least one of so many parts of the context.
-_ROOM_FOR_ANSWER = 4
+if TYPE_CHECKING:
+    from localdocs.collections import Source
+
 # Unless their number is set, there is a source for so many tokens of the context, but not fewer
 # than the least, nor more than the most.
 _CONTEXT_FOR_SOURCE, _LEAST_SOURCES, _MOST_SOURCES = 680, 3, 8
 
-_GRAMMAR_SECONDS = 10
 
-
-def respond(asked: CompletionRequest | ChatRequest, reply_type: type[Reply]) -> Response:
+def respond(asked: Request, presenter_type: type[Presenter]) -> Response:
     """Waits for the model and answers ``asked``, at once or as a stream.
 
     Raises what the worker, the model and its prompts raise; after the start of a stream,
     errors are part of it.
     """
-    check = _client_check()
-    only = service().settings.localdocs_only and isinstance(asked, ChatRequest)
-    file = service().model_for(asked.model)
-    found = _sources(asked)
+    exchange = Exchange(request.path)
     with ExitStack() as turn:
-        if only and not found:
-            return _refusal(asked, reply_type, file)
-        model = turn.enter_context(service().worker.model(file, check))
-        options = _options(asked, model, check)
-        prompts, used = _prompts(asked, model, found, options)
-        if only and not used:
-            return _refusal(asked, reply_type, file)
-        shown = Shown(
-            references=[reference(source) for source in used],
-            logprobs=asked.top_logprobs is not None,
-            legacy_call=isinstance(asked, ChatRequest) and asked.legacy_call,
-        )
-        reply = reply_type(model.file.name, sum(map(len, prompts)), shown)
-        deltas = _deltas(model, prompts, asked, options, check)
-        return _response(asked, reply, deltas, len(prompts) * options.n, turn)
+        turn.enter_context(exchange.noted())
+        file = service().model_for(asked.model)
+        exchange.model = file.name
+        found = _sources(asked, file)
+        job = _with_contexts(_job(asked, file), found)
+        only = service().settings.localdocs_only and job.conversation is not None
+        begun, used = Begun(0), found[:0]
+        deltas: Iterator[Delta] = _refusal(job)
+        if found or not only:
+            check = _client_check()
+            process = turn.enter_context(service().worker.model(file, check))
+            exchange.has_the_model()
+            begun, generated = _begin(process, job, asked, check)
+            turn.enter_context(closing(generated))
+            used = [] if begun.context is None else found[: len(found) - begun.context]
+            if used or not only:
+                deltas = generated
+        exchange.begins(begun)
+        exchange.sources = len(used)
+        shown = Shown(job.options.top_logprobs is not None, asked.include_usage, asked.legacy_call)
+        presenter = presenter_type(file.name, begun.prompt_tokens, shown, _references(used))
+        deltas = _noted(deltas, exchange)
+        if not asked.stream:
+            return jsonify(presenter.whole(deltas))
+        return _stream(event_stream(presenter.events(deltas, job.answers)), turn.pop_all())
 
 
-def _refusal(
-    asked: CompletionRequest | ChatRequest, reply_type: type[Reply], file: ModelFile
-) -> Response:
-    """Says that no source has the answer, without a model."""
-    text = service().settings.localdocs_only_text
-    count = asked.options(file.settings).n
-    deltas = (Delta(index, (text,), finish_reason="stop") for index in range(count))
-    return _response(asked, reply_type(file.name, 0, Shown()), deltas, count, ExitStack())
-
-
-def _response(
-    asked: CompletionRequest | ChatRequest,
-    reply: Reply,
-    deltas: Iterator[Delta],
-    count: int,
-    turn: ExitStack,
-) -> Response:
-    """The ``count`` answers, at once or as a stream, with whose end the turn ends."""
-    if not asked.stream:
-        return jsonify(reply.whole(deltas))
-    return _stream(event_stream(reply.chunks(deltas, count, asked.include_usage)), turn.pop_all())
-
-
-def _options(
-    asked: CompletionRequest | ChatRequest, model: Model, check: Callable[[], None]
-) -> AnswerOptions:
-    """What the answers shall be like. Raises `InvalidRequest` for what this model cannot do."""
-    options = asked.options(model.file.settings)
-    if asked.grammar is not None:
-        try:
-            grammar = asked.grammar.source(_for_seconds(_GRAMMAR_SECONDS, check))
-            model.constraint(grammar)  # compiled before a stream begins
-        except GrammarError as error:
-            field = asked.grammar_field
-            raise InvalidRequest(f"{field}: cannot be used: {error}", field) from error
-        options = replace(options, grammar=grammar)
-    for token, _ in options.sampling.logit_bias:
-        if token >= model.vocabulary.size:
+def _job(asked: Request, file: ModelFile) -> Job:
+    """What the model shall do. Raises `InvalidRequest` for a token that it does not have."""
+    job = asked.job_for(file.settings)
+    size = service().cache.judge(file.path).facts.vocabulary.size
+    for token, _ in job.options.sampling.logit_bias:
+        if token >= size:
             raise InvalidRequest(
-                f"logit_bias: {token} is no token of this model, whose ids are 0 to "
-                f"{model.vocabulary.size - 1}.",
+                f"logit_bias: {token} is no token of this model, whose ids are 0 to {size - 1}.",
                 "logit_bias",
             )
-    return options
+    return job
 
 
-def _for_seconds(limit: float, check: Callable[[], None]) -> Callable[[], None]:
-    """``check``, which raises `GrammarError` too when ``limit`` seconds are over."""
-    end = time.monotonic() + limit
-
-    def limited() -> None:
-        check()
-        if time.monotonic() > end:
-            raise GrammarError(f"it takes more than {limit} seconds to compile.")
-
-    return limited
-
-
-def _sources(asked: CompletionRequest | ChatRequest) -> list[Source]:
+def _sources(asked: Request, file: ModelFile) -> "list[Source]":
     """What the user's documents say about a chat's last question, best first."""
-    settings = service().settings
-    limit = _MOST_SOURCES if settings.localdocs_sources is None else settings.localdocs_sources
-    if isinstance(asked, ChatRequest) and limit:
-        size = settings.localdocs.snippet_size
-        return sources(service().collections, asked.messages, limit, size)
-    return []
+    settings, collections = service().settings, service().collections
+    conversation, limit = asked.job.conversation, settings.localdocs_sources
+    if conversation is None or limit == 0 or not any(c.active for c in collections.all()):
+        return []
+    # Not at the top: it takes half a second to load, and is for those who have collections.
+    from localdocs.prompt import sources
+
+    size = settings.localdocs.snippet_size
+    if limit is not None:
+        return sources(collections, conversation.messages, limit, size)
+    fitting = max(_LEAST_SOURCES, service().context_length(file) // _CONTEXT_FOR_SOURCE)
+    return sources(collections, conversation.messages, _MOST_SOURCES, size)[:fitting]
 
 
-def _prompts(
-    asked: CompletionRequest | ChatRequest,
-    model: Model,
-    found: list[Source],
-    options: AnswerOptions,
-) -> tuple[list[list[int]], list[Source]]:
-    """The token ids of each prompt, and which of the sources are in it.
+def _with_contexts(job: Job, found: "list[Source]") -> Job:
+    """The job with what may be put in front of the question: all that is found, or less of it."""
+    if job.conversation is None or not found:
+        return job
+    from localdocs.prompt import context
 
-    Raises `InvalidRequest` for a prompt that cannot be used.
-    """
+    contexts = tuple(context(found[:count]) for count in range(len(found), 0, -1))
+    return replace(job, conversation=replace(job.conversation, contexts=contexts))
+
+
+def _references(used: "list[Source]") -> list[dict[str, object]]:
+    if not used:
+        return []
+    from localdocs.prompt import reference
+
+    return [reference(source) for source in used]
+
+
+def _refusal(job: Job) -> Iterator[Delta]:
+    """Says that no source has the answer, without a model."""
+    text = service().settings.localdocs_only_text
+    return (Delta(index, (text,), finish_reason="stop") for index in range(job.answers))
+
+
+def _begin(
+    process: ModelProcess, job: Job, asked: Request, check: Callable[[], None]
+) -> tuple[Begun, Generator[Delta]]:
+    """How the job begins, and its deltas. Raises `InvalidRequest` for what the model cannot do."""
     try:
-        if isinstance(asked, ChatRequest):
-            prompt, used = _chat_prompt(asked, model, found, options)
-            return [prompt], used
-        return [
-            model.text_prompt(prompt) if isinstance(prompt, str) else model.token_prompt(prompt)
-            for prompt in asked.prompt
-        ], []
+        return process.run(job, check)
     except PromptError as error:
-        field = "messages" if isinstance(asked, ChatRequest) else "prompt"
-        too_long = isinstance(error, ContextLengthExceeded)
-        code = "context_length_exceeded" if too_long else None
-        raise InvalidRequest(str(error), field, code) from error
+        code = "context_length_exceeded" if isinstance(error, ContextLengthExceeded) else None
+        raise InvalidRequest(str(error), asked.prompt_field, code) from error
+    except GrammarError as error:
+        field = asked.grammar_field
+        raise InvalidRequest(f"{field}: cannot be used: {error}", field) from error
+    except RecursionError as error:
+        field = asked.grammar_field or asked.prompt_field
+        raise InvalidRequest(f"{field}: it is nested too deeply.", field) from error
 
 
-def _chat_prompt(
-    asked: ChatRequest, model: Model, found: list[Source], options: AnswerOptions
-) -> tuple[list[int], list[Source]]:
-    """The prompt with as many of the sources as leave room for an answer, and which they are."""
-
-    def prompt_of(messages: Sequence[Mapping[str, Any]]) -> list[int]:
-        return model.chat_prompt(messages, asked.tools, asked.template_variables)
-
-    room = model.context_length // _ROOM_FOR_ANSWER
-    if options.max_tokens is not None:
-        room = min(room, options.max_tokens)
-    most = len(found)
-    if service().settings.localdocs_sources is None:
-        most = min(most, max(_LEAST_SOURCES, model.context_length // _CONTEXT_FOR_SOURCE))
-    for count in range(most, 0, -1):
-        try:
-            prompt = prompt_of(with_sources(asked.messages, found[:count]))
-        except ContextLengthExceeded:
-            continue
-        if len(prompt) + room <= model.context_length:
-            return prompt, found[:count]
-    return prompt_of(asked.messages), []
-
-
-def _echoes(asked: CompletionRequest | ChatRequest, model: Model) -> Iterator[str | None]:
-    """What the answers to each prompt begin with: its text with ``echo``, else nothing."""
-    if isinstance(asked, ChatRequest) or not asked.echo:
-        return repeat(None)
-    return (p if isinstance(p, str) else model.vocabulary.text(p) for p in asked.prompt)
+def _noted(deltas: Iterator[Delta], exchange: Exchange) -> Iterator[Delta]:
+    for delta in deltas:
+        exchange.passes(delta)
+        yield delta
 
 
 def _stream(events: Iterator[str], turn: ExitStack) -> Response:
@@ -196,23 +151,6 @@ def _stream(events: Iterator[str], turn: ExitStack) -> Response:
     # A client may leave before the first event is asked for.
     response.call_on_close(turn.close)
     return response
-
-
-def _deltas(
-    model: Model,
-    prompts: list[list[int]],
-    asked: CompletionRequest | ChatRequest,
-    options: AnswerOptions,
-    check: Callable[[], None],
-) -> Iterator[Delta]:
-    """The deltas of all prompts' answers; the answers are numbered through."""
-    for i, (prompt, echo) in enumerate(zip(prompts, _echoes(asked, model), strict=False)):
-        if asked.best_of > options.n:
-            yield from best_answers(
-                model, prompt, options, check, i * options.n, echo, asked.best_of
-            )
-        else:
-            yield from answers(model, prompt, options, check, i * options.n, echo)
 
 
 def _client_check() -> Callable[[], None]:

@@ -4,6 +4,7 @@ ApiError
 ├── InvalidRequest     400, names the field
 │   ├── Forbidden      403
 │   └── ModelNotFound  404
+├── ModelFailed        500
 ├── Unavailable        503
 │   └── Overloaded     with Retry-After
 └── ClientGone         499, which nobody reads
@@ -21,8 +22,15 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
 )
 
-from .inference.errors import Cancelled, GrammarError, ModelError, NoModel
-from .worker import QueueFull
+from .exceptions import (
+    Cancelled,
+    GrammarError,
+    ModelCrashed,
+    ModelError,
+    ModelStalled,
+    NoModel,
+    QueueFull,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +106,16 @@ class Overloaded(Unavailable):
         self.headers = {"Retry-After": str(_RETRY_AFTER)}
 
 
+class ModelFailed(ApiError):
+    """The process of the model crashed or stalled."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message, code=code)
+        # OpenAI's clients repeat what failed by themselves, and this request may have been the
+        # cause.
+        self.headers = {"x-should-retry": "false"}
+
+
 class ClientGone(ApiError):
     """Nobody reads the answer. The status is nginx's for this case."""
 
@@ -118,6 +136,10 @@ def api_error_of(error: Exception) -> ApiError:
             return InvalidRequest(str(error), "model", "model_not_usable")
         case NoModel():
             return Unavailable(str(error), code="no_model")
+        case ModelCrashed():
+            return ModelFailed(str(error), "model_crashed")
+        case ModelStalled():
+            return ModelFailed(str(error), "model_stalled")
         case QueueFull():
             return Overloaded()
         case Cancelled():

@@ -8,14 +8,14 @@ from typing import cast
 from flask import Flask, current_app
 
 from localdocs.collections import Collections
-from localdocs.watching import WatchingProcess
+from localdocs.watching_process import WatchingProcess
 
+from .engines.threads import default_threads
 from .errors import ModelNotFound
-from .inference.engine import default_threads
-from .inference.errors import InferenceError, ModelError
-from .inference.library import Library, ModelFile
-from .inference.model import Model
-from .inference.model_cache import ModelCache, PreparedModel
+from .exceptions import InferenceError, ModelError
+from .model_process import Timeouts
+from .models.cache import ModelCache
+from .models.library import Library, ModelFile
 from .schemas import ModelSettingsFiles, Settings
 from .worker import Worker
 
@@ -37,22 +37,20 @@ class Service:
     @classmethod
     def build(cls, settings: Settings) -> "Service":
         """The parts that ``settings`` ask for; no model is loaded yet."""
-        threads = settings.threads or default_threads()
-
         cache = ModelCache(settings.cache_dir)
-
-        def prepare(file: ModelFile) -> PreparedModel:
-            return cache.prepare(file.path)
-
-        def load(file: ModelFile, prepared: PreparedModel) -> Model:
-            return Model.load(file, prepared, settings.context_length, threads)
-
         library = Library(
             settings.models_dir, cache.judge, ModelSettingsFiles().read, settings.model
         )
-        worker = Worker(prepare, load, settings.queue_limit)
-        collections = Collections(settings.localdocs_dir)
-        return cls(settings, collections, cache, library, worker)
+        worker = Worker(
+            settings.cache_dir,
+            cache.is_prepared,
+            context_length=settings.context_length,
+            threads=settings.threads or default_threads(),
+            queue_limit=settings.queue_limit,
+            timeouts=Timeouts(settings.prompt_timeout, settings.evaluation_timeout),
+            keep_alive=settings.keep_alive,
+        )
+        return cls(settings, Collections(settings.localdocs_dir), cache, library, worker)
 
     def start(self, app: Flask) -> None:
         """Begins what a server does beside answering.
@@ -60,17 +58,24 @@ class Service:
         The default model loads, so that the first request need not wait for it, and a process keeps
         the collections as their folders are, until ``app`` is forgotten.
         """
+        threading.Thread(target=self._preload, daemon=True).start()
         app.extensions["localdocs"] = WatchingProcess(
             self.settings.localdocs_dir, self.settings.localdocs
         )
-        threading.Thread(target=self._preload, daemon=True).start()
 
     def _preload(self) -> None:
         try:
-            with self.worker.model(self.library.default(), check=lambda: None) as model:
-                _log.info("%s is loaded, context %d tokens.", model.file.name, model.context_length)
+            file = self.library.default()
+            with self.worker.model(file, check=lambda: None):
+                context_length = self.context_length(file)
+                _log.info("%s is loaded, context %d tokens.", file.name, context_length)
         except InferenceError as error:
             _log.error("%s", error)
+
+    def context_length(self, file: ModelFile) -> int:
+        """How many tokens the context of a model has here. Raises `ModelError`."""
+        plan = self.cache.judge(file.path).plan
+        return file.context_length(plan, self.settings.context_length)
 
     def attach(self, app: Flask) -> None:
         """Makes this the service of ``app``'s views."""

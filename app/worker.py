@@ -1,22 +1,26 @@
-"""The one model in memory and the one lock around it."""
+"""The one model in memory, the lock around it, and who waits for it."""
 
-import ctypes
-import sys
+import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from .inference.library import ModelFile
-from .inference.model import Model
-from .inference.model_cache import PreparedModel
+from .exceptions import ModelError, QueueFull
+from .model_process import Check, ModelProcess, Timeouts
+from .models.library import ModelFile
+from .protocol import Load, Prepare
+
+_log = logging.getLogger(__name__)
 
 # How often one who waits asks whether its client is still there, in seconds.
 _POLL = 0.1
 
-
-class QueueFull(Exception):
-    """So many requests wait already that another one is turned away."""
+# A model whose process dies so often in a row before its first token is refused for so many
+# seconds.
+_MOST_DEATHS, _REFUSED_FOR = 3, 600
 
 
 class Turns:
@@ -38,7 +42,7 @@ class Turns:
         return bool(self._queue)
 
     @contextmanager
-    def turn(self, check: Callable[[], None]) -> Iterator[None]:
+    def turn(self, check: Check) -> Iterator[None]:
         """Waits for the lock, holds it inside the ``with`` block.
 
         ``check`` is called while waiting and may raise to give up. Raises `QueueFull` at
@@ -47,7 +51,7 @@ class Turns:
         ticket = object()
         with self._changed:
             if len(self._queue) > self.limit:
-                raise QueueFull
+                raise QueueFull("Too many requests wait for the model (GPT4ALL_QUEUE_LIMIT).")
             self._queue.append(ticket)
         try:
             with self._changed:
@@ -62,59 +66,140 @@ class Turns:
 
 
 class Worker:
-    """Lends the model to one request at a time, and changes the model when one asks for another.
+    """Lends the model process to one request at a time, and replaces it when need be.
 
-    ``prepare`` does once what can take minutes, ``load`` what is left; both may raise
-    `ModelError`. Once ``stopping`` is set, those who work or wait are expected to give up.
+    ``is_prepared`` says of a GGUF whether it can be loaded at once; ``cache`` is the folder of what
+    is prepared. After ``keep_alive`` idle seconds (None: never) the process is ended. Once
+    ``stopping`` is set, those who work or wait are expected to give up.
     """
 
     def __init__(
         self,
-        prepare: Callable[[ModelFile], PreparedModel],
-        load: Callable[[ModelFile, PreparedModel], Model],
+        cache: Path,
+        is_prepared: Callable[[Path], bool],
+        *,
+        context_length: int,
+        threads: int,
         queue_limit: int,
+        timeouts: Timeouts | None = None,
+        keep_alive: float | None = None,
     ) -> None:
         self.turns = Turns(queue_limit)
+        self.preparing = Turns(queue_limit)
         self.stopping = threading.Event()
-        self._prepare = prepare
-        self._load = load
-        self._model: Model | None = None
+        self._cache = cache
+        self._is_prepared = is_prepared
+        self._context_length = context_length
+        self._threads = threads
+        self._timeouts = timeouts or Timeouts()
+        self._keep_alive = keep_alive
+        self._used = 0.0
+        self._file: ModelFile | None = None
+        self._process: ModelProcess | None = None
+        self._deaths: dict[ModelFile, tuple[int, float]] = {}
 
     @property
     def loaded(self) -> str | None:
         """The name of the model in memory."""
-        model = self._model
-        return None if model is None else model.file.name
+        process, file = self._process, self._file
+        there = process is not None and process.loaded and not process.ended
+        return file.name if there and file is not None else None
 
     @contextmanager
-    def model(self, file: ModelFile, check: Callable[[], None]) -> Iterator[Model]:
-        """Waits for its turn and lends the model of ``file``, loaded if it is not yet.
+    def model(self, file: ModelFile, check: Check) -> Iterator[ModelProcess]:
+        """Waits for its turn and lends the process of ``file``'s model, which is loaded.
 
-        Raises `QueueFull`, `ModelError` when preparing or loading fails, and whatever ``check``
-        raises.
+        A model that must be prepared is prepared first, while others use the loaded one. Raises
+        `QueueFull`, `ModelError` when the model cannot be loaded, `ModelCrashed` when its process
+        died while loading, and whatever ``check`` raises.
         """
-        model = self._model
-        # Outside the turn: others use the loaded model meanwhile, and it stays if this fails.
-        prepared = None if model is not None and model.file == file else self._prepare(file)
-        with self.turns.turn(check):
-            check()  # who never waited may have left too
-            if self._model is None or self._model.file != file:
-                self._change(file, prepared or self._prepare(file))
-            assert self._model is not None
-            yield self._model
+        fresh = self._prepared(file, check)
+        try:
+            with self.turns.turn(check):
+                check()  # a client that never waited may have left too
+                if not self._has(file):
+                    self._replace(file, fresh)
+                    fresh = None
+                process = self._process
+                assert process is not None
+                try:
+                    process.wait_until_loaded(check)
+                except ModelError:
+                    self.close()
+                    raise
+                yield process
+        finally:
+            if fresh is not None:
+                fresh.close()
+            self._rest()
 
-    def _change(self, file: ModelFile, prepared: PreparedModel) -> None:
-        if self._model is not None:
-            # Two models at once may not fit in memory.
-            self._model.close()
-            self._model = None
-            _return_memory()
-        self._model = self._load(file, prepared)
+    def close(self) -> None:
+        """Ends the model process. Only for whoever has the turn, or when nobody wants one."""
+        if self._process is not None:
+            self._process.close()
+        self._process = self._file = None
 
+    def _prepared(self, file: ModelFile, check: Check) -> ModelProcess | None:
+        """A process in which the model was prepared, if that was necessary."""
+        if self._file == file or self._is_prepared(file.path):
+            return None
+        with self.preparing.turn(check):
+            if self._is_prepared(file.path):
+                return None
+            process = ModelProcess(self._timeouts)
+            try:
+                process.prepare(Prepare(file, self._cache), check)
+            except BaseException:
+                process.close()
+                raise
+            return process
 
-def _return_memory() -> None:
-    """Gives freed memory back, which glibc keeps for each of the threads that loaded a model."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
-        if trim is not None:
-            trim(0)
+    def _has(self, file: ModelFile) -> bool:
+        """Whether the process has, or loads, that model."""
+        return self._process is not None and not self._process.ended and self._file == file
+
+    def _replace(self, file: ModelFile, fresh: ModelProcess | None) -> None:
+        """Ends the process and begins to load ``file`` in another one, perhaps a ``fresh`` one."""
+        self._count_death()
+        self.close()  # first: two models at once may not fit in memory
+        self._refuse_the_dead(file)
+        self._file, self._process = file, fresh or ModelProcess(self._timeouts)
+        self._process.load(Load(file, self._cache, self._context_length, self._threads))
+
+    def _count_death(self) -> None:
+        if self._process is not None and self._file is not None:
+            if self._process.died_early:
+                count, _ = self._deaths.get(self._file, (0, 0.0))
+                self._deaths[self._file] = count + 1, time.monotonic()
+            elif self._process.answered:
+                self._deaths.pop(self._file, None)
+
+    def _refuse_the_dead(self, file: ModelFile) -> None:
+        count, last = self._deaths.get(file, (0, 0.0))
+        if count < _MOST_DEATHS:
+            return
+        if time.monotonic() - last >= _REFUSED_FOR:
+            del self._deaths[file]
+            return
+        raise ModelError(
+            f"{file.path.name} cannot be used: its process died {count} times in a row before its "
+            f"first token. It is tried again {_REFUSED_FOR // 60} minutes later, or when the file "
+            "changes."
+        )
+
+    def _rest(self) -> None:
+        """From now on the model is idle, unless somebody has waited for it."""
+        self._used = time.monotonic()
+        if self._keep_alive is not None:
+            timer = threading.Timer(self._keep_alive, self._unload)
+            timer.daemon = True
+            timer.start()
+
+    def _unload(self) -> None:
+        if self.turns.taken:
+            return  # it is in use, and then a timer begins again
+        with suppress(QueueFull), self.turns.turn(lambda: None):
+            idle = time.monotonic() - self._used
+            if self._process is not None and idle >= (self._keep_alive or 0):
+                _log.info("The model is unloaded (GPT4ALL_KEEP_ALIVE).")
+                self.close()

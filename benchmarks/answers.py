@@ -9,9 +9,10 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from app import create_app
+from app.application import create_app
 from localdocs.collections import Collections
-from localdocs.refreshing import Limits, refresh
+from localdocs.limits import Limits
+from localdocs.refreshing import refresh
 
 MODELS = Path("instance/models")
 QUESTIONS, TOKENS = 60, 48

@@ -23,9 +23,10 @@ from typing import Any
 
 import requests
 
-from app.inference.engine import Engine, default_threads
-from app.inference.kv_cache import PIECE
-from app.inference.model_cache import ModelCache
+from app.engines import engine_room
+from app.engines.base import Engine
+from app.engines.threads import default_threads
+from app.models.cache import ModelCache
 
 DATA = Path(os.environ.get("GPT4ALL_DATA_DIR") or "instance")
 PROMPT, ANSWER = 512, 128
@@ -126,8 +127,8 @@ def seconds_to_free(url: str) -> float:
 def bare_rates(engine: Engine) -> tuple[float, float]:
     """Tokens per second of the engine alone, for a prompt and one by one after a short one."""
     start = time.monotonic()
-    for position in range(0, PROMPT, PIECE):
-        engine.evaluate(list(range(100, 100 + PIECE)), position)
+    for position in range(0, PROMPT, engine.piece):
+        engine.evaluate(list(range(100, 100 + engine.piece)), position)
     prompt = PROMPT / (time.monotonic() - start)
     start = time.monotonic()
     for position in range(50, 50 + ANSWER):
@@ -139,7 +140,7 @@ def measure(rounds: int) -> None:
     """Prints the table."""
     path = min((DATA / "models").glob("*.gguf"))
     prepared = ModelCache(DATA / "cache").prepare(path.absolute())
-    engine = Engine(prepared.weights, 2048, default_threads())
+    engine = engine_room(prepared.plan.engine).load(prepared.weights, 2048, default_threads())
     figures: dict[str, list[float]] = {}
 
     def note(name: str, value: float) -> None:

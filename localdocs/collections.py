@@ -12,14 +12,17 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from .contents import Contents, parsed
 from .errors import CollectionBusy, CollectionError, DamagedIndex
-from .index import Snapshot, SnippetIndex
-from .ranking import Hit, search
-from .scanning import readable
+from .names import readable
+
+# What reads an index takes half a second to load. It is loaded where it is first needed: a server
+# without collections never needs it.
+if TYPE_CHECKING:
+    from .index import Snapshot, SnippetIndex
+    from .ranking import Hit
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +46,7 @@ class Source:
     """A snippet that was found, and in which collection."""
 
     collection: Collection
-    hit: Hit
+    hit: "Hit"
 
     @property
     def path(self) -> Path:
@@ -112,15 +115,17 @@ class Collections:
         self._indexes.pop(name, None)
         shutil.rmtree(self._place(name))
 
-    def index(self, name: str) -> SnippetIndex:
+    def index(self, name: str) -> "SnippetIndex":
         """The index of a collection. Raises `CollectionError` and `DamagedIndex`."""
+        from .index import SnippetIndex
+
         folder = self._place(name) / self.find(name).index
         if name not in self._indexes or self._indexes[name].folder != folder:
             with _refusal_noticed(name, folder):
                 self._indexes[name] = SnippetIndex(folder)
         return self._indexes[name]
 
-    def snapshot(self, name: str) -> Snapshot:
+    def snapshot(self, name: str) -> "Snapshot":
         """What the index of a collection holds now. Raises `CollectionError`, `DamagedIndex`."""
         index = self.index(name)
         with _refusal_noticed(name, index.folder):
@@ -159,9 +164,11 @@ class Collections:
             return [Source([*opened][hit.source], hit) for hit in hits]
 
     def _hits(
-        self, opened: dict[Collection, Snapshot], question: str, limit: int, size: int
-    ) -> list[Hit] | None:
+        self, opened: "dict[Collection, Snapshot]", question: str, limit: int, size: int
+    ) -> "list[Hit] | None":
         """What is found; None if something of what is ``opened`` fails, which is taken out."""
+        from .ranking import search
+
         try:
             return search([*opened.values()], question, limit, size)
         except DamagedIndex as error:
@@ -175,7 +182,7 @@ class Collections:
                 del opened[collection]
         return None
 
-    def _opened(self, collection: Collection) -> Snapshot | None:
+    def _opened(self, collection: Collection) -> "Snapshot | None":
         """What there is to search in a collection; None, and a warning, if it cannot be read."""
         try:
             snapshot = self.snapshot(collection.name)
@@ -208,6 +215,8 @@ class Collections:
         Raises `CollectionBusy`, which names the process that has the lock, if it shall not
         ``wait``.
         """
+        from filelock import FileLock, Timeout
+
         lock, holder = FileLock(self._place(name) / "lock"), self._place(name) / "lock.process"
         try:
             lock.acquire(timeout=-1 if wait else 0)
@@ -253,7 +262,9 @@ def _load(path: Path) -> Collection | None:
         raise CollectionError(f"{path} is damaged; delete its folder.") from error
 
 
-def _fails(snapshot: Snapshot, question: str) -> bool:
+def _fails(snapshot: "Snapshot", question: str) -> bool:
+    from .ranking import search
+
     try:
         search([snapshot], question, 1)
     except (OSError, DamagedIndex):

@@ -9,7 +9,7 @@ from typing import Any
 from .analysis import content_terms, is_character
 from .collections import Collections, Source
 from .errors import LocalDocsError
-from .scanning import as_text
+from .names import as_text
 
 _log = logging.getLogger(__name__)
 
@@ -59,21 +59,14 @@ def reference(source: Source) -> dict[str, Any]:
     }
 
 
-def with_sources(
-    messages: Sequence[Mapping[str, str]], quoted: Sequence[Source]
-) -> list[Mapping[str, str]]:
-    """``messages`` with what is ``quoted`` in front of the user's last one, as GPT4All puts it."""
-    if not quoted:
-        return list(messages)
-    place = _last_of_user(messages)
+def context(quoted: Sequence[Source]) -> str:
+    """What GPT4All puts in front of the user's last message."""
     excerpts = "".join(
         f"Collection: {source.collection.name}\nPath: {as_text(source.path)}\n"
         f"Excerpt: {source.hit.snippet.text}\n\n"
         for source in quoted
     )
-    message = messages[place]
-    changed = {**message, "content": f"### Context:\n{excerpts}{message['content']}"}
-    return [*messages[:place], changed, *messages[place + 1 :]]
+    return f"### Context:\n{excerpts}"
 
 
 def _question(messages: Sequence[Mapping[str, str]]) -> str:
@@ -87,7 +80,3 @@ def _question(messages: Sequence[Mapping[str, str]]) -> str:
 def _words(text: str) -> float:
     """About how many words say what ``text`` is about; in pairs of characters, three a word."""
     return sum(1 / 3 if is_character(term) else 1 for term in content_terms(text))
-
-
-def _last_of_user(messages: Sequence[Mapping[str, str]]) -> int:
-    return max(place for place, message in enumerate(messages) if message["role"] == "user")

@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -11,8 +10,10 @@ from .collections import Collection, Collections
 from .contents import Contents, FileState, manifest
 from .errors import CollectionError, DamagedIndex
 from .index import SnippetIndex, SourceFile
+from .limits import Limits
+from .names import readable
 from .reading import ReadingProcess, Text
-from .scanning import FoundFile, readable, scan
+from .scanning import FoundFile, scan
 
 _log = logging.getLogger(__name__)
 
@@ -20,15 +21,6 @@ _log = logging.getLogger(__name__)
 _BATCH_BYTES, _BATCH_FILES = 4 << 20, 500
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """``snippet_size`` in characters, ``file_size`` in bytes, ``exclude`` as in .gitignore."""
-
-    snippet_size: int = 512
-    file_size: int = 50 << 20
-    exclude: tuple[str, ...] = ()
 
 
 def refresh(

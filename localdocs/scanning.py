@@ -67,16 +67,6 @@ def scan(folder: Path, exclude: Sequence[str]) -> Scan:
     return found
 
 
-def as_text(name: object) -> str:
-    """A file's name or path with U+FFFD for what of it is not text: on Linux it is bytes."""
-    return os.fsencode(str(name)).decode(errors="replace")
-
-
-def readable(name: object) -> str:
-    """A file's name or path to be shown: U+FFFD for what of it is not text, or not printable."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in as_text(name))
-
-
 def _statuses(
     place: str, entries: Sequence[os.DirEntry[str]], found: Scan
 ) -> Iterator[tuple[str, os.stat_result]]:

@@ -1,6 +1,6 @@
 """Keeping the active collections as their folders are, in a process of its own.
 
-The server starts it (`WatchingProcess`). It ends when its standard input does, that is with
+The server starts it (`watching_process`). It ends when its standard input does, that is with
 the server, however that ends.
 """
 
@@ -8,7 +8,6 @@ import _thread
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,8 +20,9 @@ from watchdog.observers.api import ObservedWatch
 
 from .collections import Collection, Collections
 from .errors import CollectionBusy, LocalDocsError
+from .limits import Limits
 from .readers import is_readable
-from .refreshing import Limits, refresh
+from .refreshing import refresh
 
 _log = logging.getLogger(__name__)
 
@@ -31,39 +31,6 @@ _log = logging.getLogger(__name__)
 # (network folders tell nothing) and if it cannot be watched.
 _QUIET, _PATIENCE, _LOOK, _SCAN, _SCAN_UNWATCHED = 0.5, 3.0, 1.0, 300.0, 5.0
 _CHANGES = {"created", "modified", "moved", "deleted", "closed"}  # not: opened
-
-
-class WatchingProcess:
-    """Another process that watches the collections below ``folder``.
-
-    It ends with `close`, with a ``with`` block or with this process.
-    """
-
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        flags = 0
-        if sys.platform == "win32":
-            flags = subprocess.IDLE_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", __name__, str(folder)),
-                *(str(limits.snippet_size), str(limits.file_size), *limits.exclude),
-            ],
-            stdin=subprocess.PIPE,
-            cwd=Path(__file__).parent.parent,
-            creationflags=flags,
-            start_new_session=True,  # Ctrl-C is for the server
-        )
-        self.pid = self._process.pid
-
-    def __enter__(self) -> "WatchingProcess":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends it. What it is just reading is read again next time."""
-        self._process.communicate()
 
 
 class _Watched(FileSystemEventHandler):

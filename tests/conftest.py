@@ -7,10 +7,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import create_app
-from app.inference.library import ModelFile
+from app.application import create_app
 from app.inference.model import Model
-from app.inference.model_cache import ModelCache
+from app.inference.tokenizer import Tokenizer
+from app.models.cache import ModelCache, PreparedModel
+from app.models.library import ModelFile
+from app.schemas import Settings
+from app.service import Service
 from localdocs.collections import Collections
 
 from .server import ROOT, Server
@@ -53,13 +56,52 @@ def tiny_gguf(tmp_path: Path) -> Path:
     return write_tiny_gguf(models / "tiny.gguf")
 
 
+@pytest.fixture(autouse=True)
+def _workers_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ends the model processes of the applications that a test makes."""
+    built: list[Service] = []
+    build = Service.build
+
+    def record(settings: Settings) -> Service:
+        built.append(build(settings))
+        return built[-1]
+
+    monkeypatch.setattr(Service, "build", record)
+    yield
+    for service in built:
+        service.worker.close()
+
+
+def serving(folder: Path, writer: Callable[..., Path], **settings: str) -> Iterator[Flask]:
+    """An application with a tiny model below ``folder``, whose model process ends with it."""
+    models = folder / "models"
+    models.mkdir()
+    writer(models / "tiny.gguf", context_length=int(settings.get("CONTEXT_LENGTH", 256)))
+    app = create_app({"DATA_DIR": str(folder), **settings})
+    yield app
+    app.extensions["gpt4all"].worker.close()
+
+
+@pytest.fixture(scope="session")
+def shared_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """An application with a tiny model, for all tests that change nothing of it."""
+    yield from serving(tmp_path_factory.mktemp("tiny"), write_tiny_gguf)
+
+
+@pytest.fixture
+def client(shared_app: Flask) -> FlaskClient:
+    return shared_app.test_client()
+
+
 @pytest.fixture
 def app(tiny_gguf: Path) -> Flask:
+    """An application of the test's own."""
     return create_app({"DATA_DIR": str(tiny_gguf.parent.parent)})
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
+def own_client(app: Flask) -> FlaskClient:
+    """Of an application of the test's own, with the model at `tiny_gguf`."""
     return app.test_client()
 
 
@@ -82,23 +124,33 @@ def load_tiny(tmp_path: Path) -> Iterator[Callable[..., Model]]:
         model.close()
 
 
+def tokenizer_of(prepared: PreparedModel) -> Tokenizer:
+    return Tokenizer.load(prepared.tokenizer, prepared.facts.vocabulary)
+
+
+def tokenizer_of_app(client: FlaskClient) -> Tokenizer:
+    """That of an application's default model."""
+    service: Service = client.application.extensions["gpt4all"]
+    return tokenizer_of(service.cache.prepare(service.library.default().path))
+
+
 @pytest.fixture
 def tiny(load_tiny: Callable[..., Model]) -> Model:
     return load_tiny()
 
 
-@pytest.fixture(params=WRITERS)
-def any_gguf(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """As `tiny_gguf`, of each kind of vocabulary, with a long context."""
-    models = tmp_path / "models"
-    models.mkdir()
-    return WRITERS[request.param](models / "tiny.gguf", context_length=4096)
+@pytest.fixture(params=WRITERS, scope="session")
+def any_app(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Flask]:
+    """As `shared_app`, with each kind of vocabulary and a long context."""
+    folder = tmp_path_factory.mktemp("any")
+    yield from serving(folder, WRITERS[request.param], CONTEXT_LENGTH="4096", THREADS="1")
 
 
 @pytest.fixture
-def any_client(any_gguf: Path) -> FlaskClient:
-    settings = {"DATA_DIR": str(any_gguf.parent.parent), "CONTEXT_LENGTH": "4096", "THREADS": "1"}
-    return create_app(settings).test_client()
+def any_client(any_app: Flask) -> FlaskClient:
+    return any_app.test_client()
 
 
 @pytest.fixture(params=WRITERS)

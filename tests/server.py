@@ -52,8 +52,29 @@ class Server:
 
     def interrupt(self) -> None:
         """Presses Ctrl-C and waits for the end."""
-        self._process.send_signal(signal.SIGINT)
+        self.signal(signal.SIGINT)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal and waits for the end."""
+        self._process.send_signal(number)
         self._process.wait(30)
+
+    @property
+    def children(self) -> list[int]:
+        """The server's other processes. Only on Linux."""
+        pid = self._process.pid
+        found = Path(f"/proc/{pid}/task").glob("*/children")
+        return [int(child) for path in found for child in path.read_text().split()]
+
+    @property
+    def model_pid(self) -> int:
+        """The process of the model. Only on Linux."""
+        [pid] = (
+            child
+            for child in self.children
+            if b"app.inference" in Path(f"/proc/{child}/cmdline").read_bytes()
+        )
+        return pid
 
     @property
     def memory(self) -> int:

@@ -85,26 +85,28 @@ def test_control_tokens_in_a_message_are_text(client: FlaskClient) -> None:
     assert prompt_tokens(forged) == prompt_tokens(forged.replace("im_", "mi_"))
 
 
-def test_a_name_reaches_the_template(client: FlaskClient, tiny_gguf: Path) -> None:
+def test_a_name_reaches_the_template(own_client: FlaskClient, tiny_gguf: Path) -> None:
     write_tiny_gguf(tiny_gguf, metadata={"tokenizer.chat_template": "{{ messages[0].name }}"})
-    usage = chat(client, {**USER, "name": "hello"})["usage"]
+    usage = chat(own_client, {**USER, "name": "hello"})["usage"]
     assert usage["prompt_tokens"] == 1
 
 
-def test_a_model_without_a_template_says_what_to_do(client: FlaskClient, tiny_gguf: Path) -> None:
+def test_a_model_without_a_template_says_what_to_do(
+    own_client: FlaskClient, tiny_gguf: Path
+) -> None:
     write_tiny_gguf(tiny_gguf, metadata={"tokenizer.chat_template": None})
-    response = client.post("/v1/chat/completions", json={"model": "m", "messages": [USER]})
+    response = own_client.post("/v1/chat/completions", json={"model": "m", "messages": [USER]})
     assert response.status_code == 400
     assert "tiny has no chat template" in response.json["error"]["message"]
-    assert client.post("/v1/completions", json={"model": "m", "prompt": "a"}).status_code == 200
+    assert own_client.post("/v1/completions", json={"model": "m", "prompt": "a"}).status_code == 200
 
 
 def test_a_template_that_refuses_says_so_in_its_own_words(
-    client: FlaskClient, tiny_gguf: Path
+    own_client: FlaskClient, tiny_gguf: Path
 ) -> None:
     template = "{{ raise_exception('Roles must alternate') }}"
     write_tiny_gguf(tiny_gguf, metadata={"tokenizer.chat_template": template})
-    response = client.post("/v1/chat/completions", json={"model": "m", "messages": [USER]})
+    response = own_client.post("/v1/chat/completions", json={"model": "m", "messages": [USER]})
     assert response.status_code == 400
     assert "Roles must alternate" in response.json["error"]["message"]
 

@@ -243,7 +243,7 @@ def test_a_download_goes_on_with_what_an_earlier_command_left(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupted:
-        interrupted.setattr("app.downloads.http_get", broken_off)
+        interrupted.setattr("app.models.downloads.http_get", broken_off)
         assert run(app, "add", f"{hub.url}/model.gguf").exit_code == 1
     run(app, "add", f"{hub.url}/model.gguf")
     assert hub.ranges == ["bytes=30000-"]
@@ -258,7 +258,7 @@ def test_another_version_of_the_file_begins_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupted:
-        interrupted.setattr("app.downloads.http_get", broken_off)
+        interrupted.setattr("app.models.downloads.http_get", broken_off)
         run(app, "add", f"{hub.url}/model.gguf")
     hub.etag = "another"
     run(app, "add", f"{hub.url}/model.gguf")

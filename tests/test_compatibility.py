@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 from openai.types import completion_create_params
 from openai.types.chat import completion_create_params as chat_create_params
 
-from app.inference.tools import Function, Tools
+from app.inference.functions import told
+from app.jobs import Calling, Function
 from app.schemas import ChatSchema, CompletionSchema
 from app.schemas.fields import Ignored, Unsupported
 
@@ -46,7 +47,7 @@ def test_the_table_says_what_the_server_does(schema: Any, heading: str, params: 
 
 def test_the_prompt_for_functions_is_the_one_that_is_shown() -> None:
     function = Function("get_time", "", {"type": "object", "properties": {}})
-    assert f"```\n{Tools([function]).prompt}\n```" in PAGE
+    assert f"```\n{told(Calling([function]))}\n```" in PAGE
 
 
 def test_what_is_refused_says_so_with_the_words_of_the_table(client: FlaskClient) -> None:

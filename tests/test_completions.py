@@ -3,6 +3,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.exceptions import ContextLengthExceeded
+from app.inference.model import Model
+
 from .tiny_gguf import TOKENS
 
 
@@ -114,17 +117,13 @@ def test_a_prompt_without_room_for_an_answer_is_refused(client: FlaskClient, tok
     assert error["param"] == "prompt"
 
 
-def test_a_huge_prompt_is_refused_without_encoding_it(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*arguments: object, **how: object) -> None:
+def test_a_huge_prompt_is_refused_without_encoding_it(tiny: Model) -> None:
+    def fail(*arguments: object, **how: object) -> list[int]:
         raise AssertionError("this would take seconds")
 
-    monkeypatch.setattr("app.inference.tokenizer.Vocabulary.encode", fail)
-    body = {"model": "m", "prompt": "hello" * 150_000}
-    error = client.post("/v1/completions", json=body).json["error"]
-    assert error["code"] == "context_length_exceeded"
-    assert "or more" in error["message"]
+    tiny.tokenizer.encode = fail  # type: ignore[method-assign]
+    with pytest.raises(ContextLengthExceeded, match="or more"):
+        tiny.text_prompt("hello" * 150_000)
 
 
 @pytest.mark.parametrize("strict", [{"top_k": 1}, {"top_p": 0}, {"min_p": 1}, {"temperature": 0}])

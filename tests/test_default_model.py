@@ -5,9 +5,10 @@ from zipfile import ZipFile
 import pytest
 from flask import Flask
 
-from app import create_app, default_model
-from app.default_model import download_default_model
-from app.downloads import DownloadError
+from app.application import create_app
+from app.models import default_model
+from app.models.default_model import download_default_model
+from app.models.downloads import DownloadError
 
 from .tiny_gguf import write_tiny_gguf
 

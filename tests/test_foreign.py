@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app import create_app
+from app.application import create_app
+from app.inference.constraint import grammar_source
+from app.jobs import Calling, Function
 from app.schemas import ChatSchema, CompletionSchema, foreign, load
-from app.schemas.answers import OthersSchema
+from app.schemas.generation import OthersSchema
 
+from .conftest import tokenizer_of_app
 from .server import ROOT
 from .tiny_gguf import write_tiny_gguf
 
@@ -72,8 +75,8 @@ def test_another_name_that_says_nothing_is_taken(
 @pytest.mark.parametrize("name", ["n_predict", "num_predict", "max_new_tokens", "max_tokens"])
 @pytest.mark.parametrize("value", [-1, -2])
 def test_minus_one_is_no_limit(name: str, value: int) -> None:
-    assert load(ChatSchema(8), {"messages": [USER], name: value}).max_tokens is None
-    assert load(CompletionSchema(8), {"prompt": "x", name: value}).max_tokens is None
+    assert load(ChatSchema(8), {"messages": [USER], name: value}).job.options.max_tokens is None
+    assert load(CompletionSchema(8), {"prompt": "x", name: value}).job.options.max_tokens is None
 
 
 def test_without_a_limit_a_completion_ends_with_the_context(client: FlaskClient) -> None:
@@ -126,12 +129,11 @@ def test_a_near_miss_of_any_known_name_is_told_so(
 def test_a_name_cannot_begin_a_line_of_the_log(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    function = {"name": "f", "parameters": {"properties": {"a\nb": {"not": {}}}}}
+    function = Function("f", "", {"type": "object", "properties": {"a\nb": {"not": {}}}})
     with caplog.at_level(logging.INFO, "app"):
         assert ask(client, CHAT, **{"dry_\nroot": 1}).status_code == 400
         assert ask(client, CHAT, **{"dry_" + "x" * 500: 1}).status_code == 200
-        tools = [{"type": "function", "function": function}]
-        assert ask(client, CHAT, tools=tools).status_code == 200
+        grammar_source(Calling([function]), lambda: None)
     assert "properties.a\ufffdb.not" in caplog.text
     assert all("\n" not in record.getMessage() for record in caplog.records)
     assert all(len(record.getMessage()) < 300 for record in caplog.records)
@@ -303,7 +305,7 @@ def test_a_content_of_null_is_empty(client: FlaskClient, calls: dict[str, Any]) 
 )
 def test_parts_of_text_have_several_names(part: dict[str, Any], text: str) -> None:
     body = {"messages": [{"role": "user", "content": [part]}]}
-    assert load(ChatSchema(8), body).messages[0]["content"] == text
+    assert load(ChatSchema(8), body).job.conversation.messages[0]["content"] == text
 
 
 @BOTH
@@ -327,9 +329,7 @@ def test_empty_stop_strings_are_dropped(client: FlaskClient, path: str, stop: An
 
 @BOTH
 def test_an_answer_can_be_kept_from_ending(client: FlaskClient, path: str) -> None:
-    model = client.application.extensions["gpt4all"].worker
-    ask(client, path)
-    [end] = model._model.end_tokens - {0}
+    [end] = set(tokenizer_of_app(client).facts.end_tokens) - {0}
     wanted = {"logit_bias": {str(end): 100, "0": -100}, "max_tokens": 9}
     assert ask(client, path, **wanted).json["usage"]["completion_tokens"] == 0
     kept = ask(client, path, **wanted, min_tokens=4).json

@@ -2,10 +2,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.inference.errors import Cancelled
-from app.inference.generation import AnswerOptions, Delta, answers
+from app.exceptions import Cancelled
+from app.inference.generation import generate
 from app.inference.model import Model
-from app.inference.sampling import Sampling
+from app.jobs import Options, Sampling
+from app.pieces import Delta
 
 GREEDY = Sampling(temperature=0)
 
@@ -16,7 +17,7 @@ def never() -> None:
 
 def ask(model: Model, prompt: str = "hello world", **options: object) -> list[Delta]:
     options = {"sampling": GREEDY, **options}
-    return list(answers(model, model.text_prompt(prompt), AnswerOptions(**options), never))
+    return list(generate(model, model.text_prompt(prompt), Options(**options), never))
 
 
 def text(deltas: list[Delta], index: int = 0) -> str:
@@ -36,8 +37,8 @@ def test_an_end_token_ends_the_answer_and_is_not_counted(load_tiny: Callable[...
 
 
 def ask_first_token(model: Model) -> int:
-    model.cache.prefill(model.text_prompt("hello world"), exact=True, check=never)
-    return int(model.logits.argmax())
+    model.session.prefill(model.text_prompt("hello world"), exact=True, check=never)
+    return int(model.session.logits.argmax())
 
 
 def test_a_stop_string_ends_the_answer_before_it(tiny: Model) -> None:
@@ -58,9 +59,9 @@ def test_the_answer_ends_with_the_context(load_tiny: Callable[..., Model]) -> No
 
 
 def test_the_first_text_leaves_before_the_second_token_is_evaluated(tiny: Model) -> None:
-    deltas = iter(answers(tiny, tiny.text_prompt("hello"), AnswerOptions(sampling=GREEDY), never))
+    deltas = iter(generate(tiny, tiny.text_prompt("hello"), Options(sampling=GREEDY), never))
     assert next(deltas).tokens == 1
-    assert len(tiny.cache) == 1
+    assert len(tiny.session) == 1
 
 
 @pytest.mark.parametrize("reason", ["stop", "length"])
@@ -69,10 +70,10 @@ def test_what_a_stop_string_held_back_is_shown_at_the_end(
 ) -> None:
     model = load_tiny()
     prompt, tokens = model.text_prompt("hello world"), []
-    model.cache.prefill(prompt, exact=True, check=never)
+    model.session.prefill(prompt, exact=True, check=never)
     for _ in range(3):
-        tokens.append(int(model.logits.argmax()))
-        model.cache.append(tokens[-1])
+        tokens.append(int(model.session.logits.argmax()))
+        model.session.append(tokens[-1])
     assert len(set(tokens)) == 3
     if reason == "stop":
         model = load_tiny(metadata={"tokenizer.ggml.eos_token_id": tokens[2]})
@@ -93,25 +94,25 @@ def test_a_token_that_completes_a_stop_string_is_counted(tiny: Model) -> None:
 
 def test_the_last_token_is_not_evaluated(tiny: Model) -> None:
     ask(tiny, "hello", max_tokens=4)
-    assert len(tiny.cache) == 1 + 3
+    assert len(tiny.session) == 1 + 3
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, Sampling(seed=5, temperature=1.5, top_p=1)])
 def test_the_same_request_gives_the_same_text_whatever_came_before(
     smollm: Model, sampling: Sampling
 ) -> None:
-    options = AnswerOptions(max_tokens=24, sampling=sampling)
+    options = Options(max_tokens=24, sampling=sampling)
     prompt = smollm.chat_prompt([{"role": "user", "content": "Write a poem on autumn. " * 6}])
     follow_up = [*prompt, *smollm.text_prompt("and some plants, and then some more of both")]
 
     def asked(ids: list[int]) -> str:
-        return text(list(answers(smollm, ids, options, never)))
+        return text(list(generate(smollm, ids, options, never)))
 
-    smollm.cache.rewind(0)
+    smollm.session.rewind(0)
     fresh = asked(prompt), asked(follow_up)
-    inexact = AnswerOptions(max_tokens=9, sampling=Sampling())
+    inexact = Options(max_tokens=9, sampling=Sampling())
     for history in (prompt[:37], follow_up, prompt):
-        list(answers(smollm, history, inexact, never))
+        list(generate(smollm, history, inexact, never))
         assert (asked(prompt), asked(follow_up)) == fresh
 
 
@@ -123,9 +124,9 @@ def test_what_must_repeat_asks_for_an_exact_prompt(
     tiny: Model, monkeypatch: pytest.MonkeyPatch, sampling: Sampling, exact: bool
 ) -> None:
     asked = []
-    prefill = tiny.cache.prefill
+    prefill = tiny.session.prefill
     monkeypatch.setattr(
-        tiny.cache,
+        tiny.session,
         "prefill",
         lambda *prompt, **how: (asked.append(how["exact"]), prefill(*prompt, **how)),
     )
@@ -162,11 +163,11 @@ def test_answers_to_one_prompt_are_independent_of_each_other(tiny: Model) -> Non
 def test_a_second_turn_evaluates_only_what_is_new(
     smollm: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = AnswerOptions(max_tokens=30, sampling=GREEDY)
+    options = Options(max_tokens=30, sampling=GREEDY)
     messages = [{"role": "user", "content": "What is the capital of France?"}]
     prompt = smollm.chat_prompt(messages)
-    answer = text(list(answers(smollm, prompt, options, never)))
-    evaluated = len(smollm.cache)
+    answer = text(list(generate(smollm, prompt, options, never)))
+    evaluated = len(smollm.session)
     messages += [
         {"role": "assistant", "content": answer},
         {"role": "user", "content": "And of Italy?"},
@@ -179,7 +180,7 @@ def test_a_second_turn_evaluates_only_what_is_new(
         "evaluate",
         lambda tokens, position: (positions.append(position), engine(tokens, position)),
     )
-    smollm.cache.prefill(second, exact=False, check=never)
+    smollm.session.prefill(second, exact=False, check=never)
     assert positions[0] == evaluated
 
 
@@ -191,9 +192,9 @@ def test_generation_can_be_stopped_before_each_evaluation(tiny: Model, steps: in
         raise Cancelled
 
     checks = check()
-    options = AnswerOptions(sampling=GREEDY)
-    deltas = answers(tiny, tiny.text_prompt("hello"), options, lambda: next(checks))
+    options = Options(sampling=GREEDY)
+    deltas = generate(tiny, tiny.text_prompt("hello"), options, lambda: next(checks))
     got = []
     with pytest.raises(Cancelled):
         got.extend(deltas)
-    assert len(tiny.cache) == steps
+    assert len(tiny.session) == steps

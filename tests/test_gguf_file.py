@@ -4,8 +4,8 @@ from pathlib import Path
 import gguf
 import pytest
 
-from app.inference.errors import ModelError
-from app.inference.gguf_file import read_gguf
+from app.exceptions import ModelError
+from app.models.gguf_file import read_gguf
 
 from .tiny_gguf import TOKENS, write_tiny_gguf
 

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.inference.errors import GrammarError
-from app.inference.grammar import JsonText
-from app.inference.tools import Function, Tools
+from app.exceptions import GrammarError
+from app.inference.constraint import grammar_source
+from app.jobs import Calling, Function, JsonText
+
+from .conftest import tokenizer_of_app
 
 CHAT = "/v1/chat/completions"
 LETTER = {"type": "string", "maxLength": 1}
@@ -23,21 +25,23 @@ def never() -> None:
 
 def held(schema: dict[str, Any]) -> dict[str, Any]:
     """What a function's answers are held to."""
-    source = Function("f", "", {"type": "object", "properties": {"a": schema}}).arguments(never)
-    found: dict[str, Any] = json.loads(source.removeprefix("%json "))["properties"]["a"]
+    function = Function("f", "", {"type": "object", "properties": {"a": schema}})
+    grammar, begin = grammar_source(Calling([function]), never).text, "call_0_arguments: %json "
+    [line] = (line for line in grammar.splitlines() if line.startswith(begin))
+    found: dict[str, Any] = json.loads(line.removeprefix(begin))["properties"]["a"]
     return found
 
 
 def strict_error(schema: dict[str, Any]) -> str:
     with pytest.raises(GrammarError) as caught:
-        JsonText(schema).source(never)
+        grammar_source(JsonText(schema), never)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["path", "uuid4", "color", "binary", "password", "int32", "x-y"])
 def test_a_format_that_is_not_known_is_an_annotation(name: str) -> None:
     assert held({"type": "string", "format": name}) == {"type": "string"}
-    assert JsonText({"type": "string", "format": name}).source(never)
+    assert grammar_source(JsonText({"type": "string", "format": name}), never)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +86,7 @@ def test_what_cannot_be_held_is_refused_where_all_is_promised(
     assert strict_error(deep).startswith(f"properties.list.items.anyOf[1].{keyword}: answers can")
     function = Function("f", "", {"type": "object", **deep}, strict=True)
     with pytest.raises(GrammarError, match=r"the function 'f': properties\.list\.items\.anyOf"):
-        Tools([function]).source(never)
+        grammar_source(Calling([function]), never)
 
 
 def test_bounds_that_cannot_be_held_are_left_out_or_refused(
@@ -116,7 +120,7 @@ def test_alternatives_that_overlap_are_held_as_any_of_them_but_not_where_one_is_
     ],
 )
 def test_what_asserts_nothing_is_not_refused(schema: dict[str, Any]) -> None:
-    assert JsonText(schema).source(never)
+    assert grammar_source(JsonText(schema), never)
 
 
 @pytest.mark.parametrize(
@@ -135,10 +139,10 @@ def test_a_wrong_schema_is_refused_with_its_path(
 ) -> None:
     function = Function("f", "", {"properties": {"a": {"items": schema}}}, strict)
     if words.startswith("references") and not strict:
-        assert function.arguments(never)  # it is right, and cannot be followed
+        assert grammar_source(Calling([function]), never)  # it is right, and cannot be followed
         return
     with pytest.raises(GrammarError) as caught:
-        function.arguments(never)
+        grammar_source(Calling([function]), never)
     text = str(caught.value)
     assert text.startswith("the function 'f': properties.a.items: ")
     assert words in text
@@ -210,11 +214,7 @@ def test_numbers_end(any_client: FlaskClient, kind: str, bounds: dict[str, Any])
 
 
 def _token(client: FlaskClient, text: str) -> int:
-    model = client.application.extensions["gpt4all"].worker._model
-    if model is None:
-        client.post(CHAT, json={"messages": [{"role": "user", "content": "x"}], "max_tokens": 1})
-        model = client.application.extensions["gpt4all"].worker._model
-    [token] = model.vocabulary.encode_fragment(text)
+    [token] = tokenizer_of_app(client).encode_fragment(text)
     return int(token)
 
 

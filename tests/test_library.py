@@ -3,9 +3,9 @@ from typing import cast
 
 import pytest
 
-from app.inference.errors import ModelError, NoModel
-from app.inference.library import Library, ModelSettings
-from app.inference.model_cache import Facts
+from app.exceptions import ModelError, NoModel
+from app.models.cache import Facts
+from app.models.library import Library, ModelSettings
 
 
 def library(folder: Path, default_name: str | None = None) -> Library:

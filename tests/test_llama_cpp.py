@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.inference.library import ModelFile
 from app.inference.model import Model
-from app.inference.model_cache import ModelCache
+from app.models.cache import ModelCache
+from app.models.library import ModelFile
 
+from .conftest import tokenizer_of
 from .f16_copy import write_f16_copy
 from .oracle.corpus import corpus
 from .oracle.families import FAMILIES, Family, RealVocabulary, write_family
@@ -28,7 +29,7 @@ def never() -> None:
 
 @pytest.mark.parametrize(("text", "ids"), RECORD["tokens"], ids=range(len(RECORD["tokens"])))
 def test_token_ids_equal_llama_cpps(smollm: Model, text: str, ids: list[int]) -> None:
-    assert smollm.vocabulary.encode(text) == ids
+    assert smollm.tokenizer.encode(text) == ids
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_token_ids_of_every_family_equal_llama_cpps(
     tmp_path: Path, family: Family, real_vocabulary: RealVocabulary
 ) -> None:
     path = write_family(tmp_path / "model.gguf", family, real_vocabulary)
-    vocabulary = ModelCache(tmp_path / "cache").prepare(path).vocabulary()
+    vocabulary = tokenizer_of(ModelCache(tmp_path / "cache").prepare(path))
     differing = [
         text
         for text, expected in zip(corpus(), RECORD["families"][family.name], strict=True)
@@ -65,10 +66,10 @@ def f16(default_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_greedy_texts_in_f16_equal_llama_cpps(
     f16: Model, prompt: str, expected: list[tuple[int, float]]
 ) -> None:
-    cache, ids = f16.cache, f16.text_prompt(prompt)
+    cache, ids = f16.session, f16.text_prompt(prompt)
     cache.prefill(ids, exact=True, check=never)
     for token, lead in expected:
-        ours = int(f16.logits.argmax())
+        ours = int(f16.session.logits.argmax())
         if ours != token:
             assert lead < 0.05, "only a near tie may go the other way, and ends the comparison"
             break
@@ -78,8 +79,8 @@ def test_greedy_texts_in_f16_equal_llama_cpps(
 def test_distributions_in_quantised_weights_are_near_llama_cpps(smollm: Model) -> None:
     divergences = []
     for prompt, top_10 in RECORD["top_10"]:
-        smollm.cache.prefill(smollm.text_prompt(prompt), exact=True, check=never)
-        logits = smollm.logits.astype(np.float64)
+        smollm.session.prefill(smollm.text_prompt(prompt), exact=True, check=never)
+        logits = smollm.session.logits.astype(np.float64)
         ours = logits - np.log(np.exp(logits - logits.max()).sum()) - logits.max()
         theirs = np.array(list(top_10.values()))
         divergences.append(np.exp(theirs) @ (theirs - ours[list(map(int, top_10))]))

@@ -11,10 +11,11 @@ import pytest
 from flask.testing import FlaskClient
 from openai import OpenAI
 
-from app import create_app
+from app.application import create_app
 from localdocs.collections import Collections
-from localdocs.prompt import reference, with_sources
-from localdocs.refreshing import Limits, refresh
+from localdocs.limits import Limits
+from localdocs.prompt import context, reference
+from localdocs.refreshing import refresh
 
 from .conftest import DEFAULT_MODEL
 from .server import Server
@@ -251,8 +252,7 @@ def test_a_source_whose_name_is_not_text_is_quoted(tmp_path: Path, folder: Path)
     file = replace(source.hit.file, name=odd)
     source = replace(source, hit=replace(source.hit, file=file))
     assert reference(source)["file"] == "caf\ufffd.txt"
-    [message] = with_sources([QUESTION], [source])
-    assert f"{folder}/caf\ufffd.txt\n" in message["content"]
+    assert f"{folder}/caf\ufffd.txt\n" in context([source])
     settings = {"system_message": "\udce9"}
     (tmp_path / "models" / "tiny.json").write_text(json.dumps(settings))
     client = create_app({"DATA_DIR": str(tmp_path)}).test_client()

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from app import create_app
+from app.application import create_app
 from localdocs.collections import Collections
 
 from .server import ROOT

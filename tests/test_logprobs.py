@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from app.inference.generation import AnswerOptions, answers
-from app.inference.log_probabilities import LogProbability, TokenLogProbability, offsets
+from app.inference.generation import generate
+from app.inference.log_probabilities import offsets
 from app.inference.model import Model
-from app.inference.sampling import Sampling
+from app.jobs import Options, Sampling
+from app.pieces import LogProbability, TokenLogProbability
+
+from .conftest import tokenizer_of_app
 
 CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
 MESSAGES = [{"role": "user", "content": "hello"}]
@@ -120,7 +123,7 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_offsets_count_what_is_in_the_text(any_tiny: Model, text: str) -> None:
-    vocabulary = any_tiny.vocabulary
+    vocabulary = any_tiny.tokenizer
     tokens = vocabulary.encode(text)
     found = list(offsets(vocabulary, tokens, text))
     if tokens[0] == vocabulary.facts.bos:
@@ -179,13 +182,13 @@ def test_a_space_before_a_part_of_a_character_is_shown() -> None:
 def test_behind_an_echo_the_token_that_ends_the_answer_is_shown(client: FlaskClient) -> None:
     fields = {"prompt": "hello", "echo": True, "logprobs": 1}
     scored = post(client, COMPLETION, **fields, max_tokens=0)["choices"][0]["logprobs"]
-    model = client.application.extensions["gpt4all"].worker._model
-    end = max(model.end_tokens)
+    tokenizer = tokenizer_of_app(client)
+    end = max(tokenizer.facts.end_tokens)
     choice = post(client, COMPLETION, **fields, logit_bias={str(end): 100})["choices"][0]
     assert choice["finish_reason"] == "stop"
     assert choice["text"] == "hello"
     assert len(choice["logprobs"]["tokens"]) == len(scored["tokens"]) + 1
-    assert choice["logprobs"]["tokens"][-1].encode() == model.vocabulary.written_bytes(end)
+    assert choice["logprobs"]["tokens"][-1].encode() == tokenizer.written_bytes(end)
     assert choice["logprobs"]["text_offset"][-1] == len("hello")
 
 
@@ -226,13 +229,13 @@ def test_values_are_of_the_models_own_distribution(any_tiny: Model) -> None:
     prompt = tiny.text_prompt("hello")
 
     def first(**how: Any) -> TokenLogProbability:
-        options = AnswerOptions(max_tokens=9, top_logprobs=5, sampling=Sampling(**how))
-        deltas = answers(tiny, prompt, options, lambda: None)
+        options = Options(max_tokens=9, top_logprobs=5, sampling=Sampling(**how))
+        deltas = generate(tiny, prompt, options, lambda: None)
         return next(found for delta in deltas for found in delta.logprobs)
 
     bare = first(temperature=0, repeat_penalty=1)
-    tiny.cache.prefill(prompt, exact=True, check=lambda: None)
-    logits = tiny.logits.astype(np.float64)
+    tiny.session.prefill(prompt, exact=True, check=lambda: None)
+    logits = tiny.session.logits.astype(np.float64)
     best = int(logits.argmax())
     assert bare.value == pytest.approx(-math.log(np.exp(logits - logits[best]).sum()), abs=1e-5)
     # Neither bias nor temperature nor filters change what is shown.
@@ -257,12 +260,12 @@ def test_best_of_gives_the_most_likely_answers(client: FlaskClient) -> None:
 
 def test_best_of_counts_the_tokens_that_are_held_back_to_the_end(client: FlaskClient) -> None:
     post(client, COMPLETION)
-    model = client.application.extensions["gpt4all"].worker._model
+    end_tokens = tokenizer_of_app(client).facts.end_tokens
     # What ends with such a letter may be the beginning of a stop string until the answer ends.
     fields: dict[str, Any] = {
         "stop": [f"{letter}\0\0" for letter in "abcdefghijklmnopqrstuvwxyz012"]
     }
-    fields |= {"logit_bias": {str(end): 4 for end in model.end_tokens}, "max_tokens": 8}
+    fields |= {"logit_bias": {str(end): 4 for end in end_tokens}, "max_tokens": 8}
     held = 0
     for seed in range(25):
         how = {"temperature": 1, "top_p": 1, "seed": seed, "logprobs": 0, **fields}

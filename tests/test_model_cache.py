@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from gguf import GGUFReader
 
-from app.inference.adapt import write_adapted
-from app.inference.errors import ModelError
-from app.inference.gguf_file import read_gguf
-from app.inference.library import ModelFile
+from app.engines.ctransformers.adapt import write_adapted
+from app.exceptions import ModelError
 from app.inference.model import Model
-from app.inference.model_cache import Facts, ModelCache, PreparedModel
+from app.models.cache import ModelCache, PreparedModel
+from app.models.facts import Facts, Judgement, Plan
+from app.models.gguf_file import read_gguf
+from app.models.library import ModelFile
 
+from .conftest import tokenizer_of
 from .tiny_gguf import EMBEDDING, TEMPLATE, TOKENS, write_tiny_gguf, write_tiny_sentencepiece
 
 
@@ -30,7 +32,7 @@ def prepare(path: Path, cache: Path) -> PreparedModel:
     return ModelCache(cache).prepare(path)
 
 
-def judge(path: Path, cache: Path) -> Facts:
+def judge(path: Path, cache: Path) -> Judgement:
     return ModelCache(cache).judge(path)
 
 
@@ -38,7 +40,7 @@ def forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(path: Path) -> None:
         pytest.fail(f"{path} is read again")
 
-    monkeypatch.setattr("app.inference.model_cache.read_gguf", read)
+    monkeypatch.setattr("app.models.gguf_file.read_gguf", read)
 
 
 def prepared_files(cache: Path) -> dict[Path, int]:
@@ -46,18 +48,16 @@ def prepared_files(cache: Path) -> dict[Path, int]:
 
 
 def test_the_facts_are_those_of_the_file(tmp_path: Path, cache: Path) -> None:
-    facts = judge(write_tiny_gguf(tmp_path / "a.gguf"), cache)
-    weights = facts.adapted_size // 4
-    assert facts == Facts(
+    judgement = judge(write_tiny_gguf(tmp_path / "a.gguf"), cache)
+    weights = judgement.plan.copy_bytes // 4
+    assert judgement.facts == Facts(
         architecture="llama",
         weight_type="F32",
         parameters=weights - len(TOKENS) * EMBEDDING,  # embeddings and output are one
-        context_length=256,
-        in_place=False,
-        adapted_size=4 * weights,
         chat_template=TEMPLATE,
-        vocabulary=facts.vocabulary,
+        vocabulary=judgement.facts.vocabulary,
     )
+    assert judgement.plan == Plan("ctransformers", context_length=256, copy_bytes=4 * weights)
 
 
 def test_a_judgement_is_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_one_who_has_judged_looks_at_nothing_but_size_and_time(tmp_path: Path, c
 
 def test_a_changed_file_is_judged_anew(tmp_path: Path, cache: Path) -> None:
     path, models = write_tiny_gguf(tmp_path / "a.gguf"), ModelCache(cache)
-    assert models.judge(path).context_length == 256
+    assert models.judge(path).plan.context_length == 256
     path.write_bytes(b"damaged")
     with pytest.raises(ModelError, match="damaged, truncated or no GGUF"):
         models.judge(path)
@@ -100,7 +100,7 @@ def test_a_cache_that_cannot_be_written_does_not_keep_from_judging(
     tmp_path: Path, cache: Path
 ) -> None:
     cache.write_text("in the way")
-    assert judge(write_tiny_gguf(tmp_path / "a.gguf"), cache).context_length == 256
+    assert judge(write_tiny_gguf(tmp_path / "a.gguf"), cache).plan.context_length == 256
 
 
 def test_the_file_itself_is_left_as_it_is(tmp_path: Path, cache: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_changed_file_is_prepared_anew_and_the_old_one_cleared_away(
     first = prepare(path, cache)
     write_tiny_gguf(path, context_length=64)
     second = prepare(path, cache)
-    assert second.facts.context_length == 64
+    assert second.plan.context_length == 64
     assert [entry for entry in cache.iterdir() if entry.is_dir()] == [second.weights.parent]
     assert first.weights != second.weights
 
@@ -157,7 +157,7 @@ def test_models_of_one_name_in_two_folders_are_kept_apart(tmp_path: Path, cache:
         (tmp_path / name).mkdir()
         write_tiny_gguf(tmp_path / name / "a.gguf", context_length=context_length)
     lengths = [
-        prepare(tmp_path / name / "a.gguf", cache).facts.context_length
+        prepare(tmp_path / name / "a.gguf", cache).plan.context_length
         for name in ("one", "two", "one")
     ]
     assert lengths == [64, 128, 64]
@@ -207,7 +207,7 @@ def test_a_tokenizer_that_is_none_is_named(tmp_path: Path, cache: Path) -> None:
     tokenizer = prepared.weights.with_name("tokenizer")
     tokenizer.write_bytes(b"x" * tokenizer.stat().st_size)
     with pytest.raises(ModelError, match="tokenizer is damaged; delete it"):
-        prepared.vocabulary()
+        tokenizer_of(prepared)
 
 
 def test_a_file_of_the_same_size_and_time_is_told_by_its_header(
@@ -215,18 +215,18 @@ def test_a_file_of_the_same_size_and_time_is_told_by_its_header(
 ) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf", context_length=64)
     status = path.stat()
-    assert prepare(path, cache).facts.context_length == 64
+    assert prepare(path, cache).plan.context_length == 64
     write_tiny_gguf(path, context_length=65)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert path.stat().st_size == status.st_size
-    assert prepare(path, cache).facts.context_length == 65
+    assert prepare(path, cache).plan.context_length == 65
 
 
 def test_a_name_that_looks_like_a_pattern_is_a_name(tmp_path: Path, cache: Path) -> None:
     path = write_tiny_gguf(tmp_path / "a[1]*.gguf", context_length=64)
     prepare(path, cache)
     write_tiny_gguf(path, context_length=128)
-    assert prepare(path, cache).facts.context_length == 128
+    assert prepare(path, cache).plan.context_length == 128
 
 
 def test_two_who_prepare_one_model_at_once_do_it_once(
@@ -243,7 +243,7 @@ def test_two_who_prepare_one_model_at_once_do_it_once(
         together.wait(10)
         return prepare(path, cache).weights
 
-    monkeypatch.setattr("app.inference.model_cache.write_adapted", record)
+    monkeypatch.setattr("app.engines.ctransformers.write_adapted", record)
     with ThreadPoolExecutor() as pool:
         first, second = (pool.submit(work) for _ in range(2))
     assert first.result() == second.result()
@@ -261,7 +261,7 @@ def test_what_was_begun_and_not_ended_does_not_count(
 
     path = write_tiny_gguf(tmp_path / "a.gguf")
     with monkeypatch.context() as broken:
-        broken.setattr("app.inference.model_cache.write_adapted", write_half)
+        broken.setattr("app.engines.ctransformers.write_adapted", write_half)
         with pytest.raises((ModelError, KeyboardInterrupt)):
             prepare(path, cache)
     assert not list(cache.rglob("weights.gguf"))
@@ -290,7 +290,7 @@ def test_too_small_a_disk_is_told_before_anything_is_written(
 def test_a_file_of_2023s_form_is_used_in_place(tmp_path: Path, cache: Path) -> None:
     path = write_tiny_sentencepiece(tmp_path / "a.gguf")
     prepared = prepare(path, cache)
-    assert prepared.facts.in_place
+    assert not prepared.plan.copy_bytes
     assert prepared.weights == path
     assert not list(cache.rglob("weights.gguf"))
 
@@ -302,10 +302,10 @@ def test_a_file_used_in_place_works_like_its_adapted_copy(tmp_path: Path, cache:
     logits = []
     for path in (in_place, adapted):
         prepared = prepare(path, cache)
-        assert prepared.facts.in_place == (path is in_place)
+        assert (not prepared.plan.copy_bytes) == (path is in_place)
         model = Model.load(ModelFile("a", path), prepared, 64, threads=1)
-        model.cache.prefill(model.text_prompt("hello world"), exact=True, check=lambda: None)
-        logits.append(model.logits.copy())
+        model.session.prefill(model.text_prompt("hello world"), exact=True, check=lambda: None)
+        logits.append(model.session.logits.copy())
         model.close()
     np.testing.assert_array_equal(*logits)
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from app.inference import model as model_module
-from app.inference.errors import ModelError
-from app.inference.library import ModelFile, ModelSettings
+from app.engines import ctransformers
+from app.engines.base import Engine
+from app.exceptions import ModelError
 from app.inference.model import Model
-from app.inference.model_cache import ModelCache
+from app.models.cache import ModelCache
+from app.models.library import ModelFile, ModelSettings
 from app.schemas import ModelSettingsFiles
 
 from .tiny_gguf import write_tiny_gguf
@@ -31,6 +33,11 @@ def settings(tiny_gguf: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
 
 
 def chat(client: FlaskClient, **fields: Any) -> Any:
@@ -137,18 +144,18 @@ def test_threads_and_gpu_layers_reach_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: dict[str, Any] = {}
+    load = ctransformers.load
 
-    class Recorder(model_module.Engine):
-        def __init__(self, weights: Path, context_length: int, threads: int, **how: Any) -> None:
-            given.update(how, threads=threads)
-            # No machine of the tests has a GPU.
-            super().__init__(weights, context_length, threads)
+    def record(weights: Path, context_length: int, threads: int, gpu_layers: int) -> Engine:
+        given.update(threads=threads, gpu_layers=gpu_layers)
+        # No machine of the tests has a GPU.
+        return load(weights, context_length, threads)
 
-    monkeypatch.setattr(model_module, "Engine", Recorder)
+    monkeypatch.setattr(ctransformers, "load", record)
     path = write_tiny_gguf(tmp_path / "a.gguf")
     file = ModelFile("a", path, settings=ModelSettings(threads=1, gpu_layers=7))
     Model.load(file, ModelCache(tmp_path / "cache").prepare(path), 64, threads=2).close()
-    assert given == {"threads": 1, "gpu_layers": 7, "mapped": True}
+    assert given == {"threads": 1, "gpu_layers": 7}
 
 
 @pytest.mark.parametrize(

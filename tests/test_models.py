@@ -36,10 +36,13 @@ def test_the_list_holds_every_model(client: FlaskClient) -> None:
 
 
 def test_a_model_put_into_the_folder_is_listed_at_once(
-    client: FlaskClient, tiny_gguf: Path
+    own_client: FlaskClient, tiny_gguf: Path
 ) -> None:
     write_tiny_gguf(tiny_gguf.parent / "another.GGUF")
-    assert [model["id"] for model in client.get("/v1/models").json["data"]] == ["another", "tiny"]
+    assert [model["id"] for model in own_client.get("/v1/models").json["data"]] == [
+        "another",
+        "tiny",
+    ]
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny.gguf"])
@@ -50,10 +53,12 @@ def test_a_model_is_found_by_its_names(client: FlaskClient, name: str) -> None:
 @pytest.mark.parametrize(
     "url", ["/v1/models/some/My Model v1.0", "/v1/models/some%2FMy%20Model%20v1.0"]
 )
-def test_names_may_hold_slashes_and_spaces(client: FlaskClient, tiny_gguf: Path, url: str) -> None:
+def test_names_may_hold_slashes_and_spaces(
+    own_client: FlaskClient, tiny_gguf: Path, url: str
+) -> None:
     (tiny_gguf.parent / "some").mkdir()
     write_tiny_gguf(tiny_gguf.parent / "some" / "My Model v1.0.gguf")
-    assert client.get(url).json["id"] == "some/My Model v1.0"
+    assert own_client.get(url).json["id"] == "some/My Model v1.0"
 
 
 @pytest.mark.parametrize("name", ["nope", "a//b", "../tiny", "Tiny"])

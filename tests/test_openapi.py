@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from app import create_app
+from app.application import create_app
 from app.schemas import ChatSchema, CompletionSchema
 
 from .tiny_gguf import write_tiny_gguf

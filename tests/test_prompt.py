@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from localdocs.collections import Collections
-from localdocs.prompt import reference, sources, with_sources
-from localdocs.refreshing import Limits, refresh
+from localdocs.limits import Limits
+from localdocs.prompt import context, reference, sources
+from localdocs.refreshing import refresh
 
 TEXTS = {
     "handbook.md": "# Coffee\n\nThe coffee machine is called Brunhilde.\n\nHer code is 7741.",
@@ -80,19 +81,13 @@ def test_only_active_collections_are_quoted(collections: Collections) -> None:
     assert found(collections, user("Where do visitors park?")) == ["c.txt"]
 
 
-def test_the_sources_are_in_front_of_the_message_as_gpt4all_puts_them(
-    collections: Collections, tmp_path: Path
-) -> None:
-    messages = [{"role": "system", "content": "Be brief."}, user("Where do visitors park?")]
+def test_the_context_is_in_gpt4alls_form(collections: Collections, tmp_path: Path) -> None:
     path = tmp_path / "folder" / "c.txt"
-    assert with_sources(messages, sources(collections, messages, 3, size=64)) == [
-        messages[0],
-        user(
-            f"### Context:\nCollection: Office\nPath: {path}\n"
-            "Excerpt: Visitors park in lot C behind the bakery.\n\nWhere do visitors park?"
-        ),
-    ]
-    assert with_sources(messages, []) == messages
+    found = sources(collections, [user("Where do visitors park?")], 3, size=64)
+    assert context(found) == (
+        f"### Context:\nCollection: Office\nPath: {path}\n"
+        "Excerpt: Visitors park in lot C behind the bakery.\n\n"
+    )
 
 
 def test_a_reference_has_gpt4alls_fields(collections: Collections) -> None:

@@ -13,8 +13,9 @@ from localdocs import contents as contents_module
 from localdocs import refreshing
 from localdocs.collections import Collections
 from localdocs.errors import CollectionBusy, CollectionError
+from localdocs.limits import Limits
 from localdocs.reading import Text
-from localdocs.refreshing import Limits, refresh
+from localdocs.refreshing import refresh
 
 from .server import ROOT
 
@@ -212,7 +213,8 @@ KILLED = """
 import sys
 from pathlib import Path
 from localdocs.collections import Collections
-from localdocs.refreshing import Limits, refresh
+from localdocs.limits import Limits
+from localdocs.refreshing import refresh
 if __name__ == "__main__":
     refresh(Collections(Path(sys.argv[1])), "Fruit", Limits(), lambda *n: print(*n, flush=True))
 """

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.inference.errors import EngineError
-from app.inference.sampling import Sampler, Sampling
+from app.exceptions import EngineError
+from app.inference.sampling import Sampler
+from app.jobs import Sampling
 
 OFF = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}
 PROBABILITIES = np.array([0.05, 0.4, 0.25, 0.2, 0.1])

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from localdocs.scanning import readable, scan
+from localdocs.names import readable
+from localdocs.scanning import scan
 
 
 def names(folder: Path, *exclude: str) -> set[str]:

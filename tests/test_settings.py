@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app import create_app
-from app.inference.engine import usable_cpus
+from app.application import create_app
+from app.engines.threads import usable_cpus
 from app.schemas import Settings, SettingsError, read_settings
-from localdocs.refreshing import Limits
+from localdocs.limits import Limits
 
 from .server import ROOT, Server
 from .tiny_gguf import write_tiny_gguf
@@ -23,6 +23,9 @@ def test_the_defaults(tmp_path: Path) -> None:
         context_length=2048,
         threads=None,
         queue_limit=8,
+        keep_alive=None,
+        prompt_timeout=10,
+        evaluation_timeout=120,
         max_n=8,
         max_body_bytes=1048576,
         hosts=(),
@@ -142,8 +145,7 @@ def test_the_queue_limit_bounds_who_waits(tiny_gguf: Path) -> None:
 
 def test_the_threads_are_a_setting(tiny_gguf: Path) -> None:
     app = create_app({"DATA_DIR": str(tiny_gguf.parent.parent), "THREADS": "1"})
-    app.test_client().post("/v1/completions", json={"model": "m", "prompt": "a"})
-    assert app.extensions["gpt4all"].worker._model._engine._threads == 1
+    assert app.extensions["gpt4all"].worker._threads == 1
 
 
 def test_a_data_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.event_stream import event_stream
-from app.inference.errors import Cancelled
+from app.exceptions import Cancelled
+from app.presenters.base import Event
+from app.presenters.event_stream import event_stream
 
 COMPLETION = ("/v1/completions", {"model": "tiny", "prompt": "hello"})
 CHAT = ("/v1/chat/completions", {"model": "tiny", "messages": [{"role": "user", "content": "a"}]})
@@ -92,11 +93,11 @@ def test_every_answer_of_a_chat_is_opened_with_the_role(client: FlaskClient) -> 
 
 
 def test_a_stream_whose_client_left_just_ends() -> None:
-    def chunks() -> Iterator[dict[str, Any]]:
-        yield {}
+    def events() -> Iterator[Event]:
+        yield Event({})
         raise Cancelled
 
-    assert list(event_stream(chunks())) == ["data: {}\n\n"]
+    assert list(event_stream(events())) == ["data: {}\n\n"]
 
 
 @BOTH

@@ -14,10 +14,10 @@ from llguidance import LLMatcher
 from openai import OpenAI
 from pydantic import BaseModel
 
-from app.inference.errors import Cancelled
-from app.inference.grammar import JsonText
+from app.exceptions import Cancelled
+from app.inference.constraint import grammar_source
 from app.inference.model import Model
-from app.inference.tools import Function, Tools
+from app.jobs import Calling, Function, JsonText
 
 from .conftest import DEFAULT_MODEL
 from .server import Server
@@ -349,10 +349,10 @@ def test_a_grammar_beyond_its_bounds_is_refused_before_any_work(
 def test_a_grammar_is_compiled_once(any_tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = Mock(wraps=LLMatcher)
     monkeypatch.setattr("app.inference.constraint.LLMatcher", compiler)
-    grammar = JsonText({"enum": ["a", "b"]}).source(lambda: None)
+    grammar = grammar_source(JsonText({"enum": ["a", "b"]}), lambda: None)
     for _ in range(3):
         constraint = any_tiny.constraint(grammar)
-        for token in any_tiny.vocabulary.encode_fragment('"a"'):
+        for token in any_tiny.tokenizer.encode_fragment('"a"'):
             constraint.accept(token)
         assert constraint.finished
     assert compiler.call_count == 1
@@ -368,17 +368,8 @@ def test_who_leaves_stops_the_compiling_of_their_schemas() -> None:
 
     function = Function("f", "", {"properties": {"a": {"type": "string", "format": "date"}}})
     with pytest.raises(Cancelled):
-        Tools([function] * 100).source(leave)
+        grammar_source(Calling([function] * 100), leave)
     assert len(checks) == 5
-
-
-def test_compiling_has_a_limit_in_time(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.answering._GRAMMAR_SECONDS", 0)
-    status, answer = post(client, json_schema={"type": "null"})
-    assert status == 400
-    assert "it takes more than 0 seconds to compile" in answer["error"]["message"]
 
 
 def test_openais_client_parses_what_a_real_model_says(server: Server) -> None:
@@ -401,10 +392,10 @@ def test_openais_client_parses_what_a_real_model_says(server: Server) -> None:
 
 
 def test_a_step_costs_little_beside_the_models_own(smollm: Model) -> None:
-    constraint = smollm.constraint(JsonText(SCHEMAS["nested"]).source(lambda: None))
-    logits = np.random.default_rng(0).normal(size=smollm.vocabulary.size).astype(np.float32)
-    smollm.cache.prefill(smollm.text_prompt("hello"), exact=True, check=lambda: None)
-    token = smollm.vocabulary.encode("{")[0]
+    constraint = smollm.constraint(grammar_source(JsonText(SCHEMAS["nested"]), lambda: None))
+    logits = np.random.default_rng(0).normal(size=smollm.tokenizer.size).astype(np.float32)
+    smollm.session.prefill(smollm.text_prompt("hello"), exact=True, check=lambda: None)
+    token = smollm.tokenizer.encode("{")[0]
     constraint.masked(logits)
 
     def seconds(work: Any) -> float:
@@ -416,4 +407,4 @@ def test_a_step_costs_little_beside_the_models_own(smollm: Model) -> None:
         return sorted(times)[10]
 
     masking = seconds(lambda: constraint.masked(logits))
-    assert masking < seconds(lambda: smollm.cache.append(token))
+    assert masking < seconds(lambda: smollm.session.append(token))

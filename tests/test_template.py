@@ -2,7 +2,7 @@ from datetime import datetime
 
 import pytest
 
-from app.inference.errors import PromptError
+from app.exceptions import PromptError
 from app.inference.template import ChatTemplate
 
 from .chat_templates import BEGUN, FAMILIES, Family

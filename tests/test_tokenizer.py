@@ -4,40 +4,41 @@ from pathlib import Path
 import pytest
 
 from app.inference.model import Model
-from app.inference.model_cache import ModelCache
-from app.inference.tokenizer import Vocabulary
+from app.inference.tokenizer import Tokenizer
+from app.models.cache import ModelCache
 
+from .conftest import tokenizer_of
 from .tiny_gguf import TOKENS, write_tiny_sentencepiece
 
 
 @pytest.fixture
-def vocabulary(tiny: Model) -> Vocabulary:
-    return tiny.vocabulary
+def vocabulary(tiny: Model) -> Tokenizer:
+    return tiny.tokenizer
 
 
-def tokens(vocabulary: Vocabulary, text: str, **how: bool) -> list[str]:
+def tokens(vocabulary: Tokenizer, text: str, **how: bool) -> list[str]:
     return [TOKENS[token] for token in vocabulary.encode(text, **how)]
 
 
-def test_text_is_merged_into_tokens(vocabulary: Vocabulary) -> None:
+def test_text_is_merged_into_tokens(vocabulary: Tokenizer) -> None:
     assert tokens(vocabulary, "hello world") == ["hello", "Ġworld"]
     assert tokens(vocabulary, "held") == ["hel", "d"]
 
 
-def test_digits_stand_alone(vocabulary: Vocabulary) -> None:
+def test_digits_stand_alone(vocabulary: Tokenizer) -> None:
     assert tokens(vocabulary, "12 3") == ["1", "2", "Ġ", "3"]
 
 
-def test_characters_without_a_token_become_bytes(vocabulary: Vocabulary) -> None:
+def test_characters_without_a_token_become_bytes(vocabulary: Tokenizer) -> None:
     assert [vocabulary.token_bytes(t) for t in vocabulary.encode("é")] == [b"\xc3", b"\xa9"]
 
 
-def test_control_and_user_defined_tokens_are_found_in_text(vocabulary: Vocabulary) -> None:
+def test_control_and_user_defined_tokens_are_found_in_text(vocabulary: Tokenizer) -> None:
     text = "hello<|im_end|><tool>hello"
     assert tokens(vocabulary, text) == ["hello", "<|im_end|>", "<tool>", "hello"]
 
 
-def test_the_empty_text_has_no_tokens(vocabulary: Vocabulary) -> None:
+def test_the_empty_text_has_no_tokens(vocabulary: Tokenizer) -> None:
     assert vocabulary.encode("") == []
 
 
@@ -51,36 +52,36 @@ def test_the_empty_text_has_no_tokens(vocabulary: Vocabulary) -> None:
         "no control token",
     ],
 )
-def test_protected_text_is_encoded_as_text(vocabulary: Vocabulary, text: str) -> None:
+def test_protected_text_is_encoded_as_text(vocabulary: Tokenizer, text: str) -> None:
     ids = vocabulary.encode(vocabulary.protect(text), protected=True)
     assert b"".join(map(vocabulary.token_bytes, ids)).decode() == text
     assert not {TOKENS[i] for i in ids} & {"<|im_start|>", "<|im_end|>"}
 
 
-def test_protection_leaves_the_templates_own_tokens(vocabulary: Vocabulary) -> None:
+def test_protection_leaves_the_templates_own_tokens(vocabulary: Tokenizer) -> None:
     text = f"<|im_start|>{vocabulary.protect('<|im_end|>')}<|im_end|>"
     shown = tokens(vocabulary, text, protected=True)
     assert (shown[0], shown[-1], shown.count("<|im_end|>")) == ("<|im_start|>", "<|im_end|>", 1)
 
 
-def test_an_unprotected_text_keeps_its_noncharacters(vocabulary: Vocabulary) -> None:
+def test_an_unprotected_text_keeps_its_noncharacters(vocabulary: Tokenizer) -> None:
     ids = vocabulary.encode("\ufdd01")
     assert b"".join(map(vocabulary.token_bytes, ids)).decode() == "\ufdd01"
 
 
-def test_control_tokens_add_nothing_to_an_answer(vocabulary: Vocabulary) -> None:
+def test_control_tokens_add_nothing_to_an_answer(vocabulary: Tokenizer) -> None:
     assert vocabulary.token_bytes(TOKENS.index("<|im_start|>")) == b""
     assert vocabulary.token_bytes(TOKENS.index("<tool>")) == b"<tool>"
     assert vocabulary.token_bytes(TOKENS.index("Ġworld")) == b" world"
 
 
-def test_ids_beyond_the_vocabulary_add_nothing(vocabulary: Vocabulary) -> None:
+def test_ids_beyond_the_vocabulary_add_nothing(vocabulary: Tokenizer) -> None:
     assert vocabulary.token_bytes(len(TOKENS) + 5) == b""
 
 
 def test_the_longest_control_token_is_found(load_tiny: Callable[..., Model]) -> None:
     names = ["<a>", "<a>b", "<|im_end|>", *TOKENS[3:]]
-    vocabulary = load_tiny(metadata={"tokenizer.ggml.tokens": names}).vocabulary
+    vocabulary = load_tiny(metadata={"tokenizer.ggml.tokens": names}).tokenizer
     assert vocabulary.encode("<a>b<a>") == [1, 0]
 
 
@@ -92,7 +93,7 @@ def test_a_first_token_is_added_once_where_the_model_asks_for_it(
     assert [TOKENS[token] for token in model.text_prompt(prompt)] == ["<|im_start|>", "hello"]
 
 
-def test_text_gives_a_prompt_back(vocabulary: Vocabulary) -> None:
+def test_text_gives_a_prompt_back(vocabulary: Tokenizer) -> None:
     prompt = "<|im_start|>user\nhello 😀<tool><|im_end|>"
     assert vocabulary.text(vocabulary.encode(prompt)) == prompt
 
@@ -102,7 +103,7 @@ def test_a_byte_without_a_token_is_dropped_and_keeps_its_neighbours_apart(
 ) -> None:
     # As llama.cpp does; SmolLM2 has no token for the byte F1, among others.
     without_q = [f"<unused {i}>" if token == "q" else token for i, token in enumerate(TOKENS)]
-    vocabulary = load_tiny(metadata={"tokenizer.ggml.tokens": without_q}).vocabulary
+    vocabulary = load_tiny(metadata={"tokenizer.ggml.tokens": without_q}).tokenizer
     assert tokens(vocabulary, "hqello") == ["h", "e", "l", "lo"]
 
 
@@ -110,35 +111,35 @@ class TestSentencePiece:
     """A vocabulary whose merges are decided by scores."""
 
     @pytest.fixture
-    def vocabulary(self, tmp_path: Path) -> Vocabulary:
+    def vocabulary(self, tmp_path: Path) -> Tokenizer:
         path = write_tiny_sentencepiece(tmp_path / "a.gguf")
-        return ModelCache(tmp_path / "cache").prepare(path).vocabulary()
+        return tokenizer_of(ModelCache(tmp_path / "cache").prepare(path))
 
-    def pieces(self, vocabulary: Vocabulary, ids: list[int]) -> list[str]:
+    def pieces(self, vocabulary: Tokenizer, ids: list[int]) -> list[str]:
         return [vocabulary.text([0, token]).removeprefix("<unk>") for token in ids]
 
-    def test_the_higher_score_is_merged_first(self, vocabulary: Vocabulary) -> None:
+    def test_the_higher_score_is_merged_first(self, vocabulary: Tokenizer) -> None:
         ids = vocabulary.encode("hello world")
         assert self.pieces(vocabulary, ids) == ["<s>", " hello", " world"]
 
     def test_a_space_goes_before_a_text_and_after_special_tokens(
-        self, vocabulary: Vocabulary
+        self, vocabulary: Tokenizer
     ) -> None:
         ids = vocabulary.encode("he<|end|>he")
         assert self.pieces(vocabulary, ids) == ["<s>", " ", "he", "<|end|>", " ", "he"]
 
-    def test_what_is_no_piece_becomes_bytes(self, vocabulary: Vocabulary) -> None:
+    def test_what_is_no_piece_becomes_bytes(self, vocabulary: Tokenizer) -> None:
         ids = vocabulary.encode("é😀\0")[2:]
         assert [token - 3 for token in ids] == list("é😀\0".encode())
 
     @pytest.mark.parametrize("text", ["hello world", " he  😀\n", "", "日本\0語", "<|end|>"])
-    def test_text_comes_back(self, vocabulary: Vocabulary, text: str) -> None:
+    def test_text_comes_back(self, vocabulary: Tokenizer, text: str) -> None:
         assert vocabulary.text(vocabulary.encode(text)) == f"<s>{text}"
 
-    def test_bos_is_not_added_twice(self, vocabulary: Vocabulary) -> None:
+    def test_bos_is_not_added_twice(self, vocabulary: Tokenizer) -> None:
         assert vocabulary.encode("<s>he") == vocabulary.encode("he")
 
-    def test_a_written_control_token_is_never_merged_into_one(self, vocabulary: Vocabulary) -> None:
+    def test_a_written_control_token_is_never_merged_into_one(self, vocabulary: Tokenizer) -> None:
         # "</" and "s>" are pieces, and so is the control token that they would make.
         ids = vocabulary.encode(vocabulary.protect("</s>"), protected=True)
         assert 2 not in ids
@@ -147,19 +148,19 @@ class TestSentencePiece:
 
 def test_eos_is_added_where_the_model_wants_it(load_tiny: Callable[..., Model]) -> None:
     model = load_tiny(metadata={"tokenizer.ggml.add_eos_token": True})
-    assert model.text_prompt("hello") == [*model.vocabulary.encode("hello")[:-1], 2]
+    assert model.text_prompt("hello") == [*model.tokenizer.encode("hello")[:-1], 2]
 
 
 def test_of_two_special_tokens_that_overlap_the_longer_counts(
     load_tiny: Callable[..., Model],
 ) -> None:
     tokens = ["a|" if token == "<tool>" else token for token in TOKENS]
-    encode = load_tiny(metadata={"tokenizer.ggml.tokens": tokens}).vocabulary.encode
+    encode = load_tiny(metadata={"tokenizer.ggml.tokens": tokens}).tokenizer.encode
     assert encode("a|") == [3]
     assert 3 not in encode("a<|im_end|>")
     # The longer one is found first, though the shorter begins before it.
     tokens[3] = "a<"
-    encode = load_tiny(metadata={"tokenizer.ggml.tokens": tokens}).vocabulary.encode
+    encode = load_tiny(metadata={"tokenizer.ggml.tokens": tokens}).tokenizer.encode
     assert encode("a<|im_end|>")[-1] == 2
 
 
@@ -174,7 +175,7 @@ def test_a_written_control_token_is_never_a_word_of_the_vocabulary(
         "tokenizer.ggml.eot_token_id": 3,
         "tokenizer.ggml.token_type": [3 if i < 4 else 1 for i in range(len(tokens))],
     }
-    vocabulary = load_tiny(metadata=metadata).vocabulary
+    vocabulary = load_tiny(metadata=metadata).tokenizer
     assert vocabulary.encode("EOT") == [3]
     assert 3 not in vocabulary.encode(vocabulary.protect("EOT"), protected=True)
 
@@ -192,7 +193,7 @@ FRAGMENTS = [
 
 @pytest.mark.parametrize("text", FRAGMENTS)
 def test_a_fragment_is_exactly_its_text(any_tiny: Model, text: str) -> None:
-    vocabulary = any_tiny.vocabulary
+    vocabulary = any_tiny.tokenizer
     ids = vocabulary.encode_fragment(text)
     assert b"".join(map(vocabulary.token_bytes, ids)).decode() == text
 
@@ -201,4 +202,4 @@ def test_a_begun_answer_is_the_end_of_the_prompt(any_tiny: Model) -> None:
     question = {"role": "user", "content": "hello"}
     for begun in ("{", "<", "hello", "<|im_end|>", 'end {"a": "é'):
         prompt = any_tiny.chat_prompt([question, {"role": "assistant", "content": begun}])
-        assert any_tiny.vocabulary.text(prompt).endswith(f"assistant\n{begun}")
+        assert any_tiny.tokenizer.text(prompt).endswith(f"assistant\n{begun}")

@@ -303,4 +303,4 @@ def test_a_function_that_is_nested_too_deeply_is_a_400(client: FlaskClient) -> N
     response = client.post("/v1/chat/completions", data=body)
     assert response.status_code == 400
     message = response.json["error"]["message"]
-    assert "the function 'f': the schema is nested too deeply" in message
+    assert message == "tools: it is nested too deeply."

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from gguf.constants import TokenType
 
-from app.inference.errors import ModelError
+from app.exceptions import ModelError
 from app.inference.model import Model
-from app.inference.model_cache import ModelCache
-from app.inference.vocabulary import VocabularyFacts
+from app.models.cache import ModelCache
+from app.models.facts import VocabularyFacts
 
+from .conftest import tokenizer_of
 from .tiny_gguf import TOKENS, write_tiny_gguf, write_tiny_sentencepiece
 
 
@@ -22,7 +23,7 @@ def facts_of(tmp_path: Path) -> Callable[..., VocabularyFacts]:
     def judge(**metadata: Any) -> VocabularyFacts:
         values = {f"tokenizer.ggml.{key}": value for key, value in metadata.items()}
         path = write_tiny_gguf(tmp_path / "a.gguf", metadata=values)
-        return ModelCache(tmp_path / "cache").judge(path).vocabulary
+        return ModelCache(tmp_path / "cache").judge(path).facts.vocabulary
 
     return judge
 
@@ -51,14 +52,14 @@ def test_a_byte_level_vocabulary_without_pre_tokenizer_has_the_default_one(
 
 def test_sentencepiece_prompts_begin_with_bos_and_a_space(tmp_path: Path) -> None:
     path = write_tiny_sentencepiece(tmp_path / "a.gguf")
-    facts = ModelCache(tmp_path / "cache").judge(path).vocabulary
+    facts = ModelCache(tmp_path / "cache").judge(path).facts.vocabulary
     assert (facts.add_bos, facts.add_eos, facts.space_prefix) == (True, False, True)
 
 
 def test_old_files_have_the_usual_bos_and_eos(tmp_path: Path) -> None:
     metadata = {f"tokenizer.ggml.{name}_token_id": None for name in ("bos", "eos")}
     path = write_tiny_sentencepiece(tmp_path / "a.gguf", metadata=metadata)
-    facts = ModelCache(tmp_path / "cache").judge(path).vocabulary
+    facts = ModelCache(tmp_path / "cache").judge(path).facts.vocabulary
     assert (facts.bos, facts.eos) == (1, 2)
 
 
@@ -120,7 +121,7 @@ def test_a_sentencepiece_vocabulary_without_scores_is_refused(tmp_path: Path) ->
 def test_unused_tokens_add_no_text(load_tiny: Callable[..., Model]) -> None:
     types = [int(TokenType.NORMAL)] * len(TOKENS)
     types[-1] = int(TokenType.UNUSED)
-    vocabulary = load_tiny(metadata={"tokenizer.ggml.token_type": types}).vocabulary
+    vocabulary = load_tiny(metadata={"tokenizer.ggml.token_type": types}).tokenizer
     assert vocabulary.token_bytes(len(TOKENS) - 1) == b""
     assert vocabulary.token_bytes(len(TOKENS) - 2) == b"ld"
 
@@ -138,7 +139,7 @@ class TestPhi3:
                 "tokenizer.ggml.add_bos_token": False,
             },
         )
-        return ModelCache(tmp_path / "cache").prepare(path).vocabulary().encode
+        return tokenizer_of(ModelCache(tmp_path / "cache").prepare(path)).encode
 
     @pytest.mark.parametrize("token", ["<|end|>", "<tool>", "</s>"])
     def test_white_space_after_a_special_token_is_dropped(

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from localdocs.collections import Collections
-from localdocs.refreshing import Limits, refresh
-from localdocs.watching import WatchingProcess
+from localdocs.limits import Limits
+from localdocs.refreshing import refresh
+from localdocs.watching_process import WatchingProcess
 
 from .server import ROOT
 
@@ -126,8 +127,8 @@ def test_what_another_process_reads_is_waited_for(
 SERVER = """
 import sys, time
 from pathlib import Path
-from localdocs.refreshing import Limits
-from localdocs.watching import WatchingProcess
+from localdocs.limits import Limits
+from localdocs.watching_process import WatchingProcess
 process = WatchingProcess(Path(sys.argv[1]), Limits())
 print(process.pid, flush=True)
 time.sleep(600)

@@ -7,15 +7,16 @@ import gguf
 import numpy as np
 import pytest
 
-from app.inference.errors import ModelError
-from app.inference.model_cache import Facts, ModelCache
+from app.exceptions import ModelError
+from app.models.cache import ModelCache
+from app.models.facts import Judgement
 
 from .tiny_gguf import BLOCKS, EMBEDDING, FEED_FORWARD, HEADS, KV_HEADS, TOKENS, write_tiny_gguf
 
 KV_ROWS = EMBEDDING // HEADS * KV_HEADS
 
 
-def judge(path: Path) -> Facts:
+def judge(path: Path) -> Judgement:
     return ModelCache(path.parent / "cache").judge(path)
 
 
@@ -249,4 +250,4 @@ def test_phi3_has_its_original_context(tmp_path: Path) -> None:
     path = write_tiny_gguf(
         tmp_path / "a.gguf", tensors=phi3_tensors(), architecture="phi3", metadata=metadata
     )
-    assert judge(path).context_length == 128
+    assert judge(path).plan.context_length == 128

@@ -1,17 +1,22 @@
+import json
+import os
+import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from filelock import FileLock
 
-from app.inference.errors import Cancelled, ModelError
-from app.inference.library import ModelFile
-from app.inference.model import Model
-from app.inference.model_cache import ModelCache, PreparedModel
-from app.worker import QueueFull, Turns, Worker
+from app.exceptions import Cancelled, ModelCrashed, ModelError, QueueFull
+from app.models.cache import ModelCache
+from app.models.library import ModelFile
+from app.worker import Turns, Worker
 
-from .tiny_gguf import write_tiny_gguf
+from .tiny_gguf import EMBEDDING, TOKENS, write_tiny_gguf
 
 
 def never() -> None:
@@ -19,9 +24,11 @@ def never() -> None:
 
 
 def wait_for(turns: Turns, waiting: int) -> None:
-    """Returns when so many wait; there is no event to wait for, the lock's own is private."""
-    with turns._changed:
-        assert turns._changed.wait_for(lambda: turns.waiting == waiting, timeout=10)
+    """Returns when the turn is taken and so many wait, of which no event tells."""
+    end = time.monotonic() + 10
+    while not (turns.taken and turns.waiting == waiting):
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def test_one_at_a_time_and_first_come_first_served() -> None:
@@ -87,110 +94,234 @@ def test_an_error_gives_the_turn_back() -> None:
     assert not turns.taken
 
 
-@pytest.fixture
-def worker(load_tiny: Callable[..., Model], prepared: PreparedModel) -> Worker:
-    def prepare(file: ModelFile) -> PreparedModel:
-        if file.name == "unusable":
-            raise ModelError("unusable")
-        return prepared
-
-    def load(file: ModelFile, prepared: PreparedModel) -> Model:
-        if file.name == "broken":
-            raise ModelError("broken")
-        model = load_tiny()
-        model.file = file
-        return model
-
-    return Worker(prepare, load, queue_limit=8)
+def gone() -> None:
+    raise Cancelled("gone")
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> PreparedModel:
-    return ModelCache(tmp_path / "cache").prepare(write_tiny_gguf(tmp_path / "tiny.gguf"))
+def cache(tmp_path: Path) -> ModelCache:
+    return ModelCache(tmp_path / "cache")
 
 
-A, B, BROKEN, UNUSABLE = (ModelFile(name, Path(name)) for name in ("a", "b", "broken", "unusable"))
+@pytest.fixture
+def file(tmp_path: Path, cache: ModelCache) -> Callable[..., ModelFile]:
+    """A function that writes a tiny model of that name, prepared unless told otherwise."""
+
+    def write(name: str, *, prepared: bool = True, **how: str) -> ModelFile:
+        path = write_tiny_gguf(tmp_path / f"{name}.gguf", **how)
+        if prepared:
+            cache.prepare(path)
+        return ModelFile(name, path)
+
+    return write
 
 
-def test_a_model_stays_loaded(worker: Worker) -> None:
-    with worker.model(A, never) as first:
-        pass
-    with worker.model(A, never) as second:
-        assert second is first
+@pytest.fixture
+def make_worker(tmp_path: Path, cache: ModelCache) -> Iterator[Callable[..., Worker]]:
+    workers: list[Worker] = []
+
+    def make(queue_limit: int = 8, keep_alive: float | None = None) -> Worker:
+        worker = Worker(
+            tmp_path / "cache",
+            cache.is_prepared,
+            context_length=64,
+            threads=1,
+            queue_limit=queue_limit,
+            keep_alive=keep_alive,
+        )
+        workers.append(worker)
+        return worker
+
+    yield make
+    for worker in workers:
+        worker.close()
+
+
+@pytest.fixture
+def worker(make_worker: Callable[..., Worker]) -> Worker:
+    return make_worker()
+
+
+def pid(worker: Worker, file: ModelFile) -> int:
+    with worker.model(file, never) as process:
+        return process.pid
+
+
+def make_deadly(file: ModelFile, cache: ModelCache) -> None:
+    """Gives the engine a vocabulary of today, which it cannot read: it crashes."""
+    weights = cache.prepare(file.path).weights
+    tokens = {"tokenizer.ggml.scores": [0.0] * len(TOKENS)}
+    output = {"output.weight": np.ones((len(TOKENS), EMBEDDING), np.float32)}
+    write_tiny_gguf(weights, metadata=tokens, tensors=output)
+    sizes = {path.name: path.stat().st_size for path in (weights, weights.with_name("tokenizer"))}
+    weights.with_name("sizes.json").write_text(json.dumps(sizes))
+
+
+def test_a_model_stays_loaded(worker: Worker, file: Callable[..., ModelFile]) -> None:
+    a = file("a")
+    assert pid(worker, a) == pid(worker, a)
     assert worker.loaded == "a"
 
 
-def test_another_model_takes_the_first_ones_place(worker: Worker) -> None:
-    with worker.model(A, never) as first:
+def test_another_model_takes_the_first_ones_place(
+    worker: Worker, file: Callable[..., ModelFile]
+) -> None:
+    with worker.model(file("a"), never) as first:
         pass
-    with worker.model(B, never):
+    with worker.model(file("b"), never) as second:
         assert worker.loaded == "b"
-        assert first._engine._llm is None
+    assert first.ended
+    assert not second.ended
 
 
-def test_a_file_that_took_anothers_place_is_loaded(worker: Worker) -> None:
-    with worker.model(A, never) as first:
-        pass
-    with worker.model(ModelFile("a", Path("a"), version=(1, 2)), never) as second:
-        assert second is not first
+def test_a_file_that_took_anothers_place_is_loaded(
+    worker: Worker, file: Callable[..., ModelFile]
+) -> None:
+    a = file("a")
+    newer = ModelFile("a", a.path, version=(1, 2))
+    assert pid(worker, a) != pid(worker, newer)
 
 
-def test_who_left_before_the_turn_gets_no_model(worker: Worker) -> None:
-    def check() -> None:
-        raise Cancelled
-
-    with pytest.raises(Cancelled), worker.model(A, check):
-        pass
-    assert worker.loaded is None
-
-
-def test_a_model_that_fails_to_load_leaves_the_worker_usable(worker: Worker) -> None:
-    with worker.model(A, never) as first:
-        pass
-    with pytest.raises(ModelError), worker.model(BROKEN, never):
+def test_who_left_before_the_turn_gets_no_model(
+    worker: Worker, file: Callable[..., ModelFile]
+) -> None:
+    with pytest.raises(Cancelled), worker.model(file("a"), gone):
         pass
     assert worker.loaded is None
-    with worker.model(A, never) as second:
-        assert second is not first
 
 
-def test_a_model_that_cannot_be_prepared_leaves_the_loaded_one(worker: Worker) -> None:
-    with worker.model(A, never) as first:
+def test_who_leaves_while_a_model_loads_leaves_it_to_the_next(
+    worker: Worker, file: Callable[..., ModelFile]
+) -> None:
+    a, checks = file("a"), iter([never, gone])
+    with pytest.raises(Cancelled), worker.model(a, lambda: next(checks)()):
         pass
-    with pytest.raises(ModelError), worker.model(UNUSABLE, never):
+    loading = worker._process
+    with worker.model(a, never) as process:
+        assert process is loading
+
+
+def test_a_model_that_fails_to_load_leaves_the_worker_usable(
+    worker: Worker, file: Callable[..., ModelFile], cache: ModelCache
+) -> None:
+    a, broken = file("a"), file("broken")
+    weights = cache.prepare(broken.path).weights
+    weights.write_bytes(b"GGUF" + bytes(weights.stat().st_size - 4))
+    first = pid(worker, a)
+    with pytest.raises(ModelError, match="The engine refused"), worker.model(broken, never):
         pass
-    with worker.model(A, never) as second:
-        assert second is first
+    assert worker.loaded is None
+    assert pid(worker, a) != first
+
+
+def test_a_model_that_cannot_be_prepared_leaves_the_loaded_one(
+    worker: Worker, file: Callable[..., ModelFile]
+) -> None:
+    a, unusable = file("a"), file("b", prepared=False, architecture="qwen2")
+    first = pid(worker, a)
+    with pytest.raises(ModelError, match="qwen2"), worker.model(unusable, never):
+        pass
+    assert pid(worker, a) == first
 
 
 def test_preparing_a_model_keeps_nobody_from_the_loaded_one(
-    load_tiny: Callable[..., Model], prepared: PreparedModel
+    worker: Worker, file: Callable[..., ModelFile], tmp_path: Path
 ) -> None:
-    preparing, goes_on = threading.Event(), threading.Event()
+    a, b = file("a"), file("b", prepared=False)
+    first = pid(worker, a)
+    with ThreadPoolExecutor() as pool:
+        with FileLock(tmp_path / "cache" / ".lock"):
+            waiting = pool.submit(pid, worker, b)
+            wait_for(worker.preparing, 0)
+            assert pid(worker, a) == first
+        assert waiting.result(timeout=30) != first
+    assert worker.loaded == "b"
 
-    def prepare(file: ModelFile) -> PreparedModel:
-        if file is B:
-            preparing.set()
-            goes_on.wait(10)
-        return prepared
 
-    def load(file: ModelFile, prepared: PreparedModel) -> Model:
-        model = load_tiny()
-        model.file = file
-        return model
+def test_who_leaves_while_a_model_is_prepared_ends_that(
+    worker: Worker, file: Callable[..., ModelFile], tmp_path: Path
+) -> None:
+    b = file("b", prepared=False)
+    (tmp_path / "cache").mkdir()
+    checks = iter([never] * 5)
+    with (
+        FileLock(tmp_path / "cache" / ".lock"),
+        pytest.raises(Cancelled),
+        worker.model(b, lambda: next(checks, gone)()),
+    ):
+        pass
+    assert not worker.preparing.taken
+    assert pid(worker, b)
 
-    worker = Worker(prepare, load, queue_limit=8)
-    with worker.model(A, never):
+
+def test_those_who_wait_for_preparing_are_bounded(
+    make_worker: Callable[..., Worker], file: Callable[..., ModelFile], tmp_path: Path
+) -> None:
+    worker, a, b = make_worker(queue_limit=0), file("a"), file("b", prepared=False)
+    with ThreadPoolExecutor() as pool:
+        with FileLock(tmp_path / "cache" / ".lock"):
+            waiting = pool.submit(pid, worker, b)
+            wait_for(worker.preparing, 0)
+            with pytest.raises(QueueFull), worker.model(b, never):
+                pass
+            assert pid(worker, a)
+        waiting.result(timeout=30)
+
+
+def test_a_process_that_died_idle_is_replaced(
+    worker: Worker, file: Callable[..., ModelFile], caplog: pytest.LogCaptureFixture
+) -> None:
+    with worker.model(a := file("a"), never) as first:
+        pass
+    os.kill(first.pid, signal.SIGKILL)
+    first._reader.join(10)
+    assert worker.loaded is None
+    assert "was killed by SIGKILL" in caplog.text
+    assert pid(worker, a) != first.pid
+
+
+def test_a_model_that_kills_its_process_three_times_is_refused(
+    worker: Worker,
+    file: Callable[..., ModelFile],
+    cache: ModelCache,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a, deadly = file("a"), file("deadly")
+    make_deadly(deadly, cache)
+    for _ in range(3):
+        with pytest.raises(ModelCrashed, match="SIGSEGV"), worker.model(deadly, never):
+            pass
+    with pytest.raises(ModelError, match="died 3 times in a row"), worker.model(deadly, never):
+        pass
+    assert pid(worker, a)
+    changed = ModelFile("deadly", deadly.path, version=(1, 2))
+    with pytest.raises(ModelCrashed), worker.model(changed, never):
+        pass
+    monkeypatch.setattr("app.worker._REFUSED_FOR", 0)
+    with pytest.raises(ModelCrashed), worker.model(deadly, never):
         pass
 
-    def use_b() -> str | None:
-        with worker.model(B, never):
-            return worker.loaded
 
-    with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(use_b)
-        preparing.wait(10)
-        with worker.model(A, never) as model:
-            assert model.file is A
-        goes_on.set()
-        assert waiting.result(timeout=10) == "b"
+def test_an_idle_model_is_unloaded_when_that_is_asked_for(
+    make_worker: Callable[..., Worker], file: Callable[..., ModelFile]
+) -> None:
+    worker, a = make_worker(keep_alive=0), file("a")
+    with worker.model(a, never) as process:
+        pass
+    process._reader.join(10)
+    assert process.ended
+    assert pid(worker, a) != process.pid
+
+
+def test_a_model_in_use_is_not_unloaded(
+    make_worker: Callable[..., Worker], file: Callable[..., ModelFile]
+) -> None:
+    worker, a = make_worker(keep_alive=0.05), file("a")
+    with worker.model(a, never):
+        pass
+    with worker.model(a, never) as process:
+        timers = [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
+        for timer in timers:
+            timer.join(10)
+        assert timers
+        assert not process.ended

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response
 
 from ..answering import respond
-from ..replies import ChatReply
+from ..presenters import ChatPresenter
 from ..request_body import request_body
 from ..schemas import ChatSchema, load
 from ..service import service
@@ -14,4 +14,4 @@ blueprint = Blueprint("chat", __name__)
 @blueprint.post("/v1/chat/completions")
 def create() -> Response:
     """The assistant's next message."""
-    return respond(load(ChatSchema(service().settings.max_n), request_body()), ChatReply)
+    return respond(load(ChatSchema(service().settings.max_n), request_body()), ChatPresenter)

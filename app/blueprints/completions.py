@@ -3,7 +3,7 @@
 from flask import Blueprint, Response
 
 from ..answering import respond
-from ..replies import CompletionReply
+from ..presenters import CompletionPresenter
 from ..request_body import request_body
 from ..schemas import CompletionSchema, load
 from ..service import service
@@ -15,4 +15,4 @@ blueprint = Blueprint("completions", __name__)
 def create() -> Response:
     """Answers to one or several prompts."""
     schema = CompletionSchema(service().settings.max_n)
-    return respond(load(schema, request_body()), CompletionReply)
+    return respond(load(schema, request_body()), CompletionPresenter)

@@ -17,5 +17,5 @@ def show() -> dict[str, Any]:
         "status": "ok",
         "model": worker.loaded,
         "busy": worker.turns.taken,
-        "waiting": worker.turns.waiting,
+        "waiting": worker.turns.waiting + worker.preparing.waiting + worker.preparing.taken,
     }

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint
 
 from ..errors import ModelNotFound
-from ..inference.library import ModelFile
+from ..models.library import ModelFile
 from ..service import service
 
 blueprint = Blueprint("models", __name__, url_prefix="/v1/models")

@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import Blueprint
 
-from ..schemas import openapi_document
 from ..service import service
 
 blueprint = Blueprint("openapi", __name__)
@@ -13,4 +12,7 @@ blueprint = Blueprint("openapi", __name__)
 @blueprint.get("/openapi.json")
 def show() -> dict[str, Any]:
     """The OpenAPI document."""
+    # Not at the top: apispec takes a while to load, and few ask for it.
+    from ..schemas.openapi import openapi_document
+
     return openapi_document(service().settings.max_n)

@@ -13,9 +13,9 @@ from flask.cli import AppGroup
 from localdocs.collections import Collection, Source
 from localdocs.contents import Contents
 from localdocs.errors import CollectionBusy, LocalDocsError
+from localdocs.names import readable
 from localdocs.prompt import reference
 from localdocs.refreshing import refresh
-from localdocs.scanning import readable
 
 from ..service import service
 from . import shown_errors
@@ -35,12 +35,12 @@ def _show_any_letter() -> None:
             stream.reconfigure(errors="replace")
 
 
-localdocs_cli = AppGroup(
+command = AppGroup(
     "localdocs", help="Folders of your own that chats quote.", callback=_show_any_letter
 )
 
 
-@localdocs_cli.command("create")
+@command.command("create")
 @click.argument("name")
 @click.argument("folder", type=click.Path(path_type=Path))
 def create_command(name: str, folder: Path) -> None:
@@ -49,7 +49,7 @@ def create_command(name: str, folder: Path) -> None:
         _refresh(service().collections.create(name, folder))
 
 
-@localdocs_cli.command("list")
+@command.command("list")
 def list_command() -> None:
     """List all collections."""
     with _errors():
@@ -67,7 +67,7 @@ def list_command() -> None:
             click.echo(f"{collection.name:{width}}  {state:8}  {counts}, {folder}")
 
 
-@localdocs_cli.command("show")
+@command.command("show")
 @click.argument("name")
 def show_command(name: str) -> None:
     """List the files of a collection."""
@@ -86,7 +86,7 @@ def show_command(name: str) -> None:
         _show_others(contents)
 
 
-@localdocs_cli.command("activate")
+@command.command("activate")
 @click.argument("name")
 def activate_command(name: str) -> None:
     """Let chats quote a collection."""
@@ -95,7 +95,7 @@ def activate_command(name: str) -> None:
     click.echo(f"{name} is active.")
 
 
-@localdocs_cli.command("deactivate")
+@command.command("deactivate")
 @click.argument("name")
 def deactivate_command(name: str) -> None:
     """Keep a collection, but out of chats."""
@@ -104,7 +104,7 @@ def deactivate_command(name: str) -> None:
     click.echo(f"{name} is inactive.")
 
 
-@localdocs_cli.command("refresh")
+@command.command("refresh")
 @click.argument("name", required=False)
 def refresh_command(name: str | None) -> None:
     """Read what has changed in a collection's folder, or in those of all."""
@@ -118,7 +118,7 @@ def refresh_command(name: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
-@localdocs_cli.command("remove")
+@command.command("remove")
 @click.argument("name")
 def remove_command(name: str) -> None:
     """Forget a collection; the folder stays as it is."""
@@ -128,7 +128,7 @@ def remove_command(name: str) -> None:
     click.echo(f"{name} is removed; {readable(folder)} stays as it is.")
 
 
-@localdocs_cli.command("search")
+@command.command("search")
 @click.argument("name")
 @click.argument("question", required=False)
 @click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 1000))

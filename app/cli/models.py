@@ -7,21 +7,21 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
-from .. import downloads
-from ..default_model import download_default_model
-from ..downloads import DownloadError
-from ..inference.errors import ModelError, NoModel
-from ..inference.library import ModelFile
-from ..inference.model_cache import Facts
+from ..exceptions import ModelError, NoModel
+from ..models import downloads
+from ..models.default_model import download_default_model
+from ..models.downloads import DownloadError
+from ..models.facts import Facts, Judgement
+from ..models.library import ModelFile
 from ..service import service
 from . import shown_errors
 
 _errors = partial(shown_errors, DownloadError, ModelError, NoModel, OSError)
 
-models_cli = AppGroup("models", help="The models folder.")
+command = AppGroup("models", help="The models folder.")
 
 
-@models_cli.command("default")
+@command.command("default")
 def default_command() -> None:
     """Download the default model, if there is none that can be used."""
     library = service().library
@@ -33,7 +33,7 @@ def default_command() -> None:
     click.echo(f"Downloaded {path}.")
 
 
-@models_cli.command("list")
+@command.command("list")
 def list_command() -> None:
     """List all model files, with the reason for those that cannot be used."""
     files = service().library.files()
@@ -47,12 +47,11 @@ def list_command() -> None:
         if file.problem is not None:
             click.echo(file.problem)
             continue
-        facts = service().cache.judge(file.path)
         note = "  (default)" if file == default else ""
-        click.echo(f"{_kind(facts)}, context {facts.context_length}{note}")
+        click.echo(f"{_summary(service().cache.judge(file.path))}{note}")
 
 
-@models_cli.command("show")
+@command.command("show")
 @click.argument("name")
 def show_command(name: str) -> None:
     """Show what is known of a model, and its settings."""
@@ -61,16 +60,15 @@ def show_command(name: str) -> None:
     if file.problem is not None:
         click.echo(f"  problem        {file.problem}")
         return
-    facts = service().cache.judge(file.path)
+    judgement = service().cache.judge(file.path)
+    facts, plan = judgement.facts, judgement.plan
     tokens = facts.vocabulary
     ends = [text for text, token in tokens.control.items() if token in tokens.end_tokens]
     tokenizer = "SentencePiece" if tokens.kind == "llama" else f"byte-level BPE, {tokens.pre}"
-    rewritten = (
-        "the file itself" if facts.in_place else f"a copy of {_megabytes(facts.adapted_size)}"
-    )
+    rewritten = f"a copy of {_megabytes(plan.copy_bytes)}" if plan.copy_bytes else "the file itself"
     for title, value in (
         ("model", _kind(facts)),
-        ("context", f"{facts.context_length} tokens"),
+        ("context", f"{plan.context_length} tokens"),
         ("tokenizer", f"{tokenizer}, {tokens.size} tokens"),
         ("ends answers", " ".join(ends)),
         ("chat template", "yes" if facts.chat_template else "none: completions only"),
@@ -83,17 +81,17 @@ def show_command(name: str) -> None:
             click.echo(f"    {key}: {json.dumps(value, ensure_ascii=False)}")
 
 
-@models_cli.command("check")
+@command.command("check")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def check_command(path: Path) -> None:
     """Say whether a GGUF anywhere can be used."""
     with _errors():
-        facts = _judge(path)
-    how = "as it is" if facts.in_place else "after it is rewritten once"
-    click.echo(f"{path.name} can be used, {how}: {_kind(facts)}, context {facts.context_length}.")
+        judgement = _judge(path)
+    how = "after it is rewritten once" if judgement.plan.copy_bytes else "as it is"
+    click.echo(f"{path.name} can be used, {how}: {_summary(judgement)}.")
 
 
-@models_cli.command("add")
+@command.command("add")
 @click.argument("source", metavar="FILE-OR-URL")
 def add_command(source: str) -> None:
     """Copy or download a GGUF into the models folder."""
@@ -114,7 +112,7 @@ def add_command(source: str) -> None:
         _install(copied, target)
 
 
-@models_cli.command("pull")
+@command.command("pull")
 @click.argument("repository", metavar="REPO")
 @click.argument("filename", metavar="FILE")
 def pull_command(repository: str, filename: str) -> None:
@@ -124,7 +122,7 @@ def pull_command(repository: str, filename: str) -> None:
         _install(downloads.pull(repository, filename, service().library.folder), target)
 
 
-@models_cli.command("remove")
+@command.command("remove")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove_command(name: str, yes: bool) -> None:
@@ -142,11 +140,11 @@ def remove_command(name: str, yes: bool) -> None:
 def _install(path: Path, target: Path) -> None:
     """Moves a file that is whole to its place, if it can be used."""
     try:
-        facts = _judge(path)
+        judgement = _judge(path)
         path.replace(target)
     finally:
         downloads.discard(path)
-    click.echo(f"Installed {target.stem}: {_kind(facts)}, context {facts.context_length}.")
+    click.echo(f"Installed {target.stem}: {_summary(judgement)}.")
 
 
 def _target(name: str) -> Path:
@@ -161,7 +159,7 @@ def _target(name: str) -> Path:
     return target
 
 
-def _judge(path: Path) -> Facts:
+def _judge(path: Path) -> Judgement:
     """Judges a file and keeps nothing of it, unless it is one of the models folder's."""
     service_ = service()
     try:
@@ -184,6 +182,10 @@ def _default() -> ModelFile | None:
         return service().library.default()
     except NoModel:
         return None
+
+
+def _summary(judgement: Judgement) -> str:
+    return f"{_kind(judgement.facts)}, context {judgement.plan.context_length}"
 
 
 def _kind(facts: Facts) -> str:

@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 from ..service import service
 from . import shown_errors
 
-# One thread answers, the queue's limit wait, and some are left for what needs no model.
+# Two lines of requests, for preparing and for the model; some are left for what needs neither.
 _MORE_THREADS = 8
 
 
@@ -22,7 +22,7 @@ class PortError(Exception):
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", envvar="PORT", default="4891", show_default=True, help="Or PORT.")
 @with_appcontext
-def serve_command(host: str, port: str) -> None:
+def command(host: str, port: str) -> None:
     """Serve the API until Ctrl-C."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     with shown_errors(PortError):
@@ -33,7 +33,7 @@ def serve_command(host: str, port: str) -> None:
                 app,
                 host=host,
                 port=int(port),
-                threads=service().settings.queue_limit + _MORE_THREADS,
+                threads=2 * (service().settings.queue_limit + 1) + _MORE_THREADS,
                 # Looks whether a client is still there while it waits for its answer.
                 channel_request_lookahead=1,
             )

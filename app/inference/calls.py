@@ -3,41 +3,29 @@
 import json
 import re
 import uuid
-from dataclasses import dataclass
 
-from .answer_text import overlap
-from .tools import CALL_BEGIN, CALL_END, Tools
+from ..jobs import Calling
+from ..pieces import CallPiece, Piece
+from .detokenizer import overlap
+from .functions import CALL_BEGIN, CALL_END
 
 _HEAD = re.compile(r'\s*\{"name": ("(?:[^"\\]|\\.)*"), "arguments": ')
 _END = "}\n" + CALL_END
 
 
-@dataclass(frozen=True)
-class CallPiece:
-    """A piece of the ``number``-th call: its beginning, with ``id`` and ``name``, or arguments."""
-
-    number: int
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
-
-
-Piece = str | CallPiece
-
-
 class CallFinder:
     """Takes the text of an answer piece by piece; gives text and calls apart.
 
-    The grammar of ``tools`` sees to it that whatever begins a call is one, and that nothing but
-    calls follows the first. Without ``tools``, all is text. A call that says just what an earlier
+    The grammar of ``calling`` sees to it that whatever begins a call is one, and that nothing but
+    calls follows the first. Without ``calling``, all is text. A call that says just what an earlier
     one does is not shown: ``repeated`` is set then, and the answer should end. ``calls`` counts
     those that are shown.
     """
 
-    def __init__(self, tools: Tools | None) -> None:
+    def __init__(self, calling: Calling | None) -> None:
         self.calls = 0
         self.repeated = False
-        self._tools = tools
+        self._calling = calling
         self._held = ""
         self._inside = self._named = False
         self._made: list[str] = []  # the text of each call that is complete
@@ -45,7 +33,7 @@ class CallFinder:
 
     def feed(self, text: str) -> list[Piece]:
         """What of the answer can be shown now that ``text`` has come."""
-        if self._tools is None:
+        if self._calling is None:
             return [text] if text else []
         self._held += text
         pieces: list[Piece] = []
@@ -64,16 +52,16 @@ class CallFinder:
 
     def _step(self) -> list[Piece] | None:
         """The next pieces; None when more text must come first."""
-        if self._tools is None or self.repeated:
+        if self._calling is None or self.repeated:
             return None
         if not self._inside:
             before, begin, after = self._held.partition(CALL_BEGIN)
-            if begin and (self._tools.may_say_text or self.calls or not before):
+            if begin and (self._calling.may_say_text or self.calls or not before):
                 self._held, self._inside, self._named, self._call = after, True, False, ""
                 return self._text(before)
             kept = overlap(self._held, CALL_BEGIN)
-            if not self._tools.may_say_text and not self.calls and kept < len(self._held):
-                self._tools = None  # JSON instead of calls; what looks like one is in a string
+            if not self._calling.may_say_text and not self.calls and kept < len(self._held):
+                self._calling = None  # JSON instead of calls; what looks like one is in a string
                 text, self._held = self._held, ""
                 return [text]
             return self._release(kept)

@@ -8,14 +8,41 @@ import numpy as np
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
 
-from .errors import GrammarError
-from .grammar import LIMITS, GrammarSource, in_plain_words
-from .tokenizer import Vocabulary
+from ..exceptions import GrammarError
+from ..jobs import Calling, Gbnf, Grammar, JsonText, Pattern
+from .functions import calls_grammar
+from .grammar import (
+    LIMITS,
+    Check,
+    GrammarSource,
+    gbnf_source,
+    in_plain_words,
+    json_source,
+    pattern_source,
+)
+from .tokenizer import Tokenizer
 
 _KEPT_MATCHERS = 16
 
 _MOST_DIGITS = 16  # before a number's point and behind it, as in llama.cpp
 _MOST_EXPONENT_DIGITS = 2  # with 16 digits before the point, still a float64
+
+
+def grammar_source(grammar: Grammar, check: Check) -> GrammarSource:
+    """What answers shall be held to, in llguidance's form. Raises `GrammarError`.
+
+    ``check`` is called before each step that may take up to a second, and may raise to stop.
+    """
+    check()
+    match grammar:
+        case JsonText():
+            return json_source(grammar, check)
+        case Gbnf():
+            return gbnf_source(grammar)
+        case Pattern():
+            return pattern_source(grammar)
+        case Calling():
+            return calls_grammar(grammar, check)
 
 
 class ConstraintTokens:
@@ -24,10 +51,10 @@ class ConstraintTokens:
     Keeps the last grammars that were compiled.
     """
 
-    def __init__(self, vocabulary: Vocabulary, end_tokens: Sequence[int]) -> None:
-        tokens = _Tokens(vocabulary, end_tokens[0])
-        self.tokenizer = LLTokenizer(TokenizerWrapper(tokens), eos_token=list(end_tokens))
-        self.vocabulary = vocabulary
+    def __init__(self, tokenizer: Tokenizer, end_tokens: Sequence[int]) -> None:
+        tokens = _Tokens(tokenizer, end_tokens[0])
+        self.guided = LLTokenizer(TokenizerWrapper(tokens), eos_token=list(end_tokens))
+        self.tokenizer = tokenizer
         leading = (len(data) - len(data.lstrip(b"0123456789")) for data in tokens.tokens)
         self.leading_digits = np.fromiter(leading, np.intp, len(tokens.tokens))
         self._matchers: OrderedDict[str, LLMatcher] = OrderedDict()
@@ -39,7 +66,7 @@ class ConstraintTokens:
         """
         matcher = self._matchers.get(grammar)
         if matcher is None:
-            matcher = LLMatcher(self.tokenizer, grammar, log_level=0, limits=LIMITS)
+            matcher = LLMatcher(self.guided, grammar, log_level=0, limits=LIMITS)
             matcher.compute_bitmask()  # finds out too whether anything fits
             _check(matcher)
             self._matchers[grammar] = matcher
@@ -56,7 +83,7 @@ class Constraint:
         self._tokens = tokens
         self._grammar = grammar
         self._matcher = tokens.matcher(grammar.text)
-        self._mask = llguidance.numpy.allocate_token_bitmask(1, tokens.tokenizer.vocab_size)
+        self._mask = llguidance.numpy.allocate_token_bitmask(1, tokens.guided.vocab_size)
         self._digits = None if grammar.json_after is None else _Digits(grammar.json_after)
 
     @property
@@ -81,12 +108,12 @@ class Constraint:
         self._matcher.consume_token(token)
         _check(self._matcher)
         if self._digits is not None:
-            self._digits.add(self._tokens.vocabulary.token_bytes(token))
+            self._digits.add(self._tokens.tokenizer.token_bytes(token))
 
     def completed_by(self, text: str) -> bool:
         """Whether the grammar allows ``text`` as a whole answer."""
         matcher = self._tokens.matcher(self._grammar.text)
-        matcher.consume_tokens(self._tokens.vocabulary.encode_fragment(text))
+        matcher.consume_tokens(self._tokens.tokenizer.encode_fragment(text))
         return bool(matcher.is_accepting())
 
 
@@ -130,15 +157,15 @@ class _Digits:
 class _Tokens:
     """What llguidance asks of a tokenizer."""
 
-    def __init__(self, vocabulary: Vocabulary, end_token: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, end_token: int) -> None:
         self.eos_token_id = end_token
-        self.bos_token_id = vocabulary.facts.bos
-        self.special_token_ids = list(vocabulary.facts.control.values())
-        self.tokens = [vocabulary.written_bytes(token) for token in range(vocabulary.size)]
-        self._vocabulary = vocabulary
+        self.bos_token_id = tokenizer.facts.bos
+        self.special_token_ids = list(tokenizer.facts.control.values())
+        self.tokens = [tokenizer.written_bytes(token) for token in range(tokenizer.size)]
+        self._tokenizer = tokenizer
 
     def __call__(self, text: bytes) -> list[int]:
-        return self._vocabulary.encode_fragment(text.decode(errors="replace"))
+        return self._tokenizer.encode_fragment(text.decode(errors="replace"))
 
 
 def _check(matcher: LLMatcher) -> None:

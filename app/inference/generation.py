@@ -1,117 +1,108 @@
 """The loop: a prompt in, the pieces of its answers out."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .answer_text import AnswerText
-from .calls import CallFinder, Piece
-from .grammar import GrammarSource
-from .log_probabilities import TokenLogProbability, log_probability, offsets
+from ..jobs import Calling, Options
+from ..pieces import Delta, FinishReason, TokenLogProbability
+from .calls import CallFinder
+from .detokenizer import Detokenizer
+from .log_probabilities import log_probability, offsets
 from .model import Model
-from .sampling import Sampler, Sampling
-from .tools import Tools
+from .sampling import Sampler
 
-FinishReason = Literal["stop", "length", "tool_calls"]
+if TYPE_CHECKING:
+    from .constraint import Constraint
+    from .grammar import GrammarSource
 
-
-@dataclass(frozen=True)
-class AnswerOptions:
-    """What an answer shall be like.
-
-    ``n`` answers to each prompt, each of at most ``max_tokens`` tokens (None: up to the end
-    of the context), each ending before the first of the ``stop`` strings. ``top_logprobs`` asks
-    for each token's log-probability, with those of so many most likely ones (None: not at all).
-    Before ``min_tokens`` tokens none ends by itself, unless its grammar ends it. ``grammar`` is
-    what the answers must keep to, ``tools`` are the functions that they may call.
-    """
-
-    n: int = 1
-    max_tokens: int | None = None
-    min_tokens: int = 0
-    stop: tuple[str, ...] = ()
-    top_logprobs: int | None = None
-    grammar: GrammarSource | None = None
-    tools: Tools | None = None
-    sampling: Sampling = field(default_factory=Sampling)
+Check = Callable[[], None]
 
 
-@dataclass(frozen=True)
-class Delta:
-    """What is new of answer ``index``: ``pieces`` of text and calls, so many ``tokens``.
-
-    Either may be none. ``logprobs`` are those of the tokens that the pieces begin to show. The last
-    delta of each answer, and only that, has a ``finish_reason``.
-    """
-
-    index: int
-    pieces: Sequence[Piece] = ()
-    tokens: int = 0
-    logprobs: tuple[TokenLogProbability, ...] = ()
-    finish_reason: FinishReason | None = None
-
-
-def answers(
+def generate(
     model: Model,
     prompt: list[int],
-    options: AnswerOptions,
-    check: Callable[[], None],
+    options: Options,
+    check: Check,
+    *,
+    grammar: "GrammarSource | None" = None,
     first_index: int = 0,
     echo: str | None = None,
 ) -> Iterator[Delta]:
-    """The ``options.n`` answers to ``prompt``, one after the other, counted from ``first_index``.
+    """The ``options.n`` answers to ``prompt``, counted from ``first_index``.
 
     ``prompt`` comes from one of the model's prompt methods; ``echo`` is its text if the answers
-    shall begin with it. ``check`` is called before every evaluation and may raise to stop.
+    shall begin with it. ``grammar`` is the source of that of ``options``. ``check`` is called
+    before every evaluation and may raise to stop.
     """
-    cache = model.cache
+    if options.best_of > options.n:
+        return _best(model, prompt, options, check, grammar, first_index, echo)
+    return _answers(model, prompt, options, check, grammar, first_index, echo)
+
+
+def _answers(
+    model: Model,
+    prompt: list[int],
+    options: Options,
+    check: Check,
+    grammar: "GrammarSource | None",
+    first_index: int,
+    echo: str | None,
+) -> Iterator[Delta]:
+    """One answer after the other."""
+    session = model.session
     echoed: tuple[TokenLogProbability, ...] = ()
+    cached = 0
     if echo is not None and options.top_logprobs is not None:
         echoed = tuple(_prompt_logprobs(model, prompt, echo, options.top_logprobs, check))
     else:
-        cache.prefill(prompt, exact=options.sampling.repeatable, check=check)
-    logits = model.logits.copy() if options.n > 1 else model.logits
+        cached = session.prefill(prompt, exact=options.sampling.repeatable, check=check)
+    if cached:
+        yield Delta(first_index, cached=cached)
+    logits = session.logits.copy() if options.n > 1 else session.logits
     for index in range(first_index, first_index + options.n):
-        cache.rewind(len(prompt))
+        session.rewind(len(prompt))
         if echo is not None:
             yield Delta(index, [echo] if echo else [], logprobs=echoed)
         # Prompts of one request get the draws that each of them would get alone.
         sampler = Sampler(options.sampling, index - first_index)
-        yield from _answer(model, logits, index, sampler, options, check, echo)
+        constraint = model.constraint(grammar) if grammar is not None else None
+        yield from _answer(model, logits, index, sampler, constraint, options, check, echo)
 
 
-def best_answers(
+def _best(
     model: Model,
     prompt: list[int],
-    options: AnswerOptions,
-    check: Callable[[], None],
+    options: Options,
+    check: Check,
+    grammar: "GrammarSource | None",
     first_index: int,
     echo: str | None,
-    best_of: int,
 ) -> Iterator[Delta]:
-    """Of ``best_of`` answers the ``options.n`` whose tokens are the most likely, best first.
+    """Of ``best_of`` answers the ``n`` whose tokens are the most likely, best first.
 
     As OpenAI's ``best_of``: the highest mean log-probability counts. All tokens count as
     generated.
     """
-    all_options = replace(options, n=best_of, top_logprobs=options.top_logprobs or 0)
+    all_options = replace(options, n=options.best_of, top_logprobs=options.top_logprobs or 0)
     found: dict[int, list[Delta]] = {}
-    for delta in answers(model, prompt, all_options, check, 0, echo):
+    for delta in _answers(model, prompt, all_options, check, grammar, 0, echo):
         found.setdefault(delta.index, []).append(delta)
 
     def mean(deltas: list[Delta]) -> float:
-        generated = deltas if echo is None else deltas[1:]
-        values = [p.value for d in generated for p in d.logprobs if p.value is not None]
+        # The tokens of an echo are not generated, and come without being counted.
+        generated = (p for d in deltas if d.tokens or d.finish_reason for p in d.logprobs)
+        values = [p.value for p in generated if p.value is not None]
         return sum(values) / len(values) if values else 0.0
 
     ranked = sorted(found.values(), key=mean, reverse=True)
-    left_out = sum(delta.tokens for deltas in ranked[options.n :] for delta in deltas)
+    left_out = [delta for deltas in ranked[options.n :] for delta in deltas]
+    tokens, cached = (sum(getattr(d, name) for d in left_out) for name in ("tokens", "cached"))
+    yield Delta(first_index, tokens=tokens, cached=cached)
     for index, deltas in enumerate(ranked[: options.n], start=first_index):
-        yield Delta(index, tokens=left_out)
-        left_out = 0
         yield from (replace(delta, index=index) for delta in deltas)
 
 
@@ -120,15 +111,17 @@ def _answer(
     logits: NDArray[np.float32],
     index: int,
     sampler: Sampler,
-    options: AnswerOptions,
-    check: Callable[[], None],
+    constraint: "Constraint | None",
+    options: Options,
+    check: Check,
     echo: str | None,
 ) -> Iterator[Delta]:
     """One answer, which follows the text ``echo`` of its prompt if it is not None."""
-    text, calls, said = AnswerText(options.stop), CallFinder(options.tools), ""
-    constraint = model.constraint(options.grammar) if options.grammar is not None else None
+    asked = options.grammar
+    calls = CallFinder(asked if isinstance(asked, Calling) else None)
+    text, said = Detokenizer(options.stop), ""
     known = _Logprobs(model, text, options.top_logprobs, len(echo or ""))
-    room = model.context_length - len(model.cache)
+    room = model.session.room
     limit = room if options.max_tokens is None else min(room, options.max_tokens)
     if limit == 0:
         yield Delta(index, finish_reason="length")
@@ -144,7 +137,7 @@ def _answer(
             # Behind an echo OpenAI shows the token that ends the answer too: lm-eval counts on it.
             known.add(token, logits)
         if not is_end:
-            shown = text.add(model.vocabulary.token_bytes(token))
+            shown = text.add(model.tokenizer.token_bytes(token))
             said += shown
             if constraint is not None:
                 constraint.accept(token)
@@ -162,13 +155,14 @@ def _answer(
             # The token's text leaves before the next one is worked on.
             yield Delta(index, pieces, 1, known.shown())
             check()
-            model.cache.append(token)
-            logits = model.logits
+            model.session.append(token)
+            logits = model.session.logits
             continue
         if reason == "stop" and calls.calls:
             reason = "tool_calls"
         logprobs = known.shown() if text.stopped else known.rest()
-        yield Delta(index, [*pieces, *calls.finish()], int(not is_end), logprobs, reason)
+        pieces = [*pieces, *calls.finish()]
+        yield Delta(index, pieces, int(not is_end), logprobs, finish_reason=reason)
         return
 
 
@@ -180,25 +174,25 @@ def _without_end(logits: NDArray[np.float32], model: Model) -> NDArray[np.float3
 
 
 def _prompt_logprobs(
-    model: Model, prompt: list[int], text: str, top: int, check: Callable[[], None]
+    model: Model, prompt: list[int], text: str, top: int, check: Check
 ) -> Iterator[TokenLogProbability]:
     """Those of the tokens of a prompt, which ``text`` shows.
 
     The engine has logits only for the last token of a piece.
     """
-    model.cache.rewind(0)
-    for token, offset in zip(prompt, offsets(model.vocabulary, prompt, text), strict=True):
-        logits = model.logits if len(model.cache) else None
-        yield log_probability(model.vocabulary, token, logits, top, offset)
+    model.session.rewind(0)
+    for token, offset in zip(prompt, offsets(model.tokenizer, prompt, text), strict=True):
+        logits = model.session.logits if len(model.session) else None
+        yield log_probability(model.tokenizer, token, logits, top, offset)
         check()
-        model.cache.append(token)
+        model.session.append(token)
 
 
 class _Logprobs:
     """The log-probabilities of an answer's tokens, held back as long as their text is."""
 
-    def __init__(self, model: Model, text: AnswerText, top: int | None, offset: int) -> None:
-        self._vocabulary = model.vocabulary
+    def __init__(self, model: Model, text: Detokenizer, top: int | None, offset: int) -> None:
+        self._tokenizer = model.tokenizer
         self._text = text
         self._top = top
         self._offset = offset
@@ -208,7 +202,7 @@ class _Logprobs:
         """A token that is about to be added to the text."""
         if self._top is not None:
             offset = self._offset + self._text.decoded
-            found = log_probability(self._vocabulary, token, logits, self._top, offset)
+            found = log_probability(self._tokenizer, token, logits, self._top, offset)
             self._held.append(found)
 
     def shown(self) -> tuple[TokenLogProbability, ...]:

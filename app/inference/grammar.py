@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from llguidance import LLMatcher, LLParserLimits, grammar_from
 from llguidance.gbnf_to_lark import RepetitionNode
 
-from .errors import GrammarError
+from ..exceptions import GrammarError
+from ..jobs import Gbnf, JsonText, Pattern
 from .json_schema import Problem, holdable
 
 if TYPE_CHECKING:
@@ -51,16 +52,6 @@ _MEANINGS = (
 Check = Callable[[], None]
 
 
-class Grammar(Protocol):
-    """What an answer must keep to, as a request says it."""
-
-    def source(self, check: Check) -> "GrammarSource":
-        """Its form for llguidance. Raises `GrammarError`.
-
-        ``check`` is called before each step that may take up to a second, and may raise to stop.
-        """
-
-
 @dataclass(frozen=True)
 class GrammarSource:
     """A grammar in llguidance's form.
@@ -72,52 +63,36 @@ class GrammarSource:
     json_after: str | None = None
 
 
-@dataclass(frozen=True)
-class JsonText:
-    """JSON that fits a JSON Schema."""
+def json_source(asked: JsonText, check: Check) -> GrammarSource:
+    """The grammar of JSON. Raises `GrammarError`, whose text begins with the path of what is wrong.
 
-    schema: Mapping[str, Any]
-
-    def source(self, check: Check) -> GrammarSource:
-        """The grammar. Raises `GrammarError`, whose text begins with the path of what is wrong."""
-        schema, _ = holdable(self.schema, partial(_problem, check), strict=True)
-        return GrammarSource(_json_grammar(schema), json_after="")
+    ``check`` is called before each step that may take up to a second, and may raise to stop.
+    """
+    schema, _ = holdable(asked.schema, partial(_problem, check), strict=True)
+    return GrammarSource(_json_grammar(schema), json_after="")
 
 
-@dataclass(frozen=True)
-class Gbnf:
-    """A grammar in llama.cpp's notation."""
-
-    text: str
-
-    def source(self, check: Check) -> GrammarSource:
-        """The grammar. Raises `GrammarError`."""
-        # The conversion takes time that grows with the square of the number of rules.
-        check()
-        size, rules = len(self.text.encode()), self.text.count("::=")
-        if size > _MOST_GBNF_BYTES or rules > _MOST_GBNF_RULES:
-            raise GrammarError(
-                f"it has {size} bytes and {rules} rules; {_MOST_GBNF_BYTES} bytes and "
-                f"{_MOST_GBNF_RULES} rules are allowed."
-            )
-        try:
-            return GrammarSource(str(grammar_from("gbnf", self.text)))
-        except RecursionError as error:
-            raise GrammarError("it is nested too deeply.") from error
-        except Exception as error:  # llguidance raises bare Exceptions
-            reason = str(error).removeprefix("Failed to convert the grammar from GBNF to Lark: ")
-            raise GrammarError(f"this is not GBNF: {reason}") from error
+def gbnf_source(asked: Gbnf) -> GrammarSource:
+    """The grammar of a text in llama.cpp's notation. Raises `GrammarError`."""
+    # The conversion takes time that grows with the square of the number of rules.
+    size, rules = len(asked.text.encode()), asked.text.count("::=")
+    if size > _MOST_GBNF_BYTES or rules > _MOST_GBNF_RULES:
+        raise GrammarError(
+            f"it has {size} bytes and {rules} rules; {_MOST_GBNF_BYTES} bytes and "
+            f"{_MOST_GBNF_RULES} rules are allowed."
+        )
+    try:
+        return GrammarSource(str(grammar_from("gbnf", asked.text)))
+    except RecursionError as error:
+        raise GrammarError("it is nested too deeply.") from error
+    except Exception as error:  # llguidance raises bare Exceptions
+        reason = str(error).removeprefix("Failed to convert the grammar from GBNF to Lark: ")
+        raise GrammarError(f"this is not GBNF: {reason}") from error
 
 
-@dataclass(frozen=True)
-class Pattern:
-    """A text that a regular expression (of the crate `regex`, without anchors) fits as a whole."""
-
-    expression: str
-
-    def source(self, check: Check) -> GrammarSource:
-        """The grammar."""
-        return GrammarSource(str(LLMatcher.grammar_from_regex(self.expression)))
+def pattern_source(asked: Pattern) -> GrammarSource:
+    """The grammar of a regular expression."""
+    return GrammarSource(str(LLMatcher.grammar_from_regex(asked.expression)))
 
 
 def inline_json(schema: Mapping[str, Any], what: str, check: Check, *, strict: bool) -> str:

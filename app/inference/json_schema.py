@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from .errors import GrammarError
+from ..exceptions import GrammarError
 
 Schema = Mapping[str, Any]
 

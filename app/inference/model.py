@@ -1,22 +1,25 @@
-"""A loaded model: its engine, its vocabulary, its chat template."""
+"""A loaded model: its engine, its tokenizer, its chat template."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .constraint import Constraint, ConstraintTokens
-from .engine import Engine
-from .errors import ContextLengthExceeded, PromptError
-from .grammar import GrammarSource
-from .kv_cache import KVCache
-from .library import ModelFile
-from .model_cache import Facts, PreparedModel
+from ..engines import engine_room
+from ..engines.base import Engine
+from ..exceptions import ContextLengthExceeded, PromptError
+from ..jobs import Calling, Grammar
+from ..models.cache import PreparedModel
+from ..models.facts import Facts
+from ..models.library import ModelFile
+from ..protocol import Step
+from .functions import plain_messages
+from .session import Session
 from .template import ChatTemplate
-from .tokenizer import Vocabulary
-from .tools import Tools, plain_messages
+from .tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from .constraint import Constraint, ConstraintTokens
+    from .grammar import GrammarSource
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -25,42 +28,46 @@ class Model:
     """A model in memory, for one user at a time. `close` gives the memory back."""
 
     def __init__(
-        self, file: ModelFile, facts: Facts, vocabulary: Vocabulary, engine: Engine
+        self,
+        file: ModelFile,
+        facts: Facts,
+        tokenizer: Tokenizer,
+        engine: Engine,
+        begin: Callable[[Step], None] = lambda step: None,
     ) -> None:
         self.file = file
-        self.vocabulary = vocabulary
-        self.cache = KVCache(engine)
-        self.context_length = engine.context_length
+        self.tokenizer = tokenizer
+        self.session = Session(engine)
         self.end_tokens = frozenset(facts.vocabulary.end_tokens)
         self._template_source = file.settings.chat_template or facts.chat_template
         self._engine = engine
+        self._begin = begin
         self._template: ChatTemplate | None = None
         self._constraint_tokens: ConstraintTokens | None = None
 
     @classmethod
     def load(
-        cls, file: ModelFile, prepared: PreparedModel, context_length: int, threads: int
+        cls,
+        file: ModelFile,
+        prepared: PreparedModel,
+        context_length: int,
+        threads: int,
+        begin: Callable[[Step], None] = lambda step: None,
     ) -> "Model":
         """Loads a prepared model with a context of at most ``context_length`` tokens.
 
-        The file's own settings go first. Raises `ModelError` with the reason when that is
-        impossible.
+        The file's own settings go first. ``begin`` is told of each step of a prompt's. Raises
+        `ModelError` with the reason when that is impossible.
         """
         facts, settings = prepared.facts, file.settings
-        vocabulary = prepared.vocabulary()
-        engine = Engine(
+        tokenizer = Tokenizer.load(prepared.tokenizer, facts.vocabulary)
+        engine = engine_room(prepared.plan.engine).load(
             prepared.weights,
-            min(settings.context_length or context_length, facts.context_length),
+            file.context_length(prepared.plan, context_length),
             settings.threads or threads,
-            gpu_layers=settings.gpu_layers,
-            mapped=not facts.in_place,
+            settings.gpu_layers,
         )
-        return cls(file, facts, vocabulary, engine)
-
-    @property
-    def logits(self) -> NDArray[np.float32]:
-        """The logits after the last evaluated token, see `Engine.logits`."""
-        return self._engine.logits
+        return cls(file, facts, tokenizer, engine, begin)
 
     def text_prompt(self, text: str) -> list[int]:
         """The token ids of a prompt that is given as text; at least one.
@@ -76,17 +83,17 @@ class Model:
         when they leave no room for an answer.
         """
         for token in tokens:
-            if not 0 <= token < self.vocabulary.size:
+            if not 0 <= token < self.tokenizer.size:
                 raise PromptError(
                     f"The prompt holds the token id {token}; "
-                    f"this model's ids are 0 to {self.vocabulary.size - 1}."
+                    f"this model's ids are 0 to {self.tokenizer.size - 1}."
                 )
         return self._checked(list(tokens))
 
     def chat_prompt(
         self,
         messages: Sequence[Mapping[str, Any]],
-        tools: Tools | None = None,
+        calling: Calling | None = None,
         variables: Mapping[str, Any] | None = None,
     ) -> list[int]:
         """The token ids of a chat, up to where the assistant's answer begins.
@@ -98,25 +105,38 @@ class Model:
         Raises `PromptError` when the model has no chat template or it refuses the messages,
         `ContextLengthExceeded` when they leave no room for an answer.
         """
+        self._begin(Step.TEMPLATE)
         system = self.file.settings.system_message
         if system and not any(message["role"] == "system" for message in messages):
             messages = [{"role": "system", "content": system}, *messages]
         template = self._chat_template()
         if template.knows_tools:
-            signatures = [f.signature for f in tools.functions] if tools is not None else None
+            signatures = [f.signature for f in calling.functions] if calling is not None else None
         else:
-            messages, signatures = plain_messages(messages, tools), None
+            messages, signatures = plain_messages(messages, calling), None
         text = template.render(*map(self._protected, (messages, signatures, variables or {})))
         return self._checked(self._encode(text, protected=True))
 
-    def constraint(self, grammar: GrammarSource) -> Constraint:
-        """What holds one answer to ``grammar``.
+    def grammar_source(self, grammar: Grammar, check: Callable[[], None]) -> "GrammarSource":
+        """What holds answers to ``grammar``, compiled.
 
         Raises `GrammarError`, which says why answers cannot be held to it.
         """
+        from .constraint import grammar_source
+
+        self._begin(Step.GRAMMAR)
+        source = grammar_source(grammar, check)
+        self.constraint(source)
+        return source
+
+    def constraint(self, source: "GrammarSource") -> "Constraint":
+        """What holds one answer to a grammar. Raises `GrammarError`."""
+        # Not at the top: most answers are free, and llguidance takes a tenth of a second to load.
+        from .constraint import Constraint, ConstraintTokens
+
         if self._constraint_tokens is None:
-            self._constraint_tokens = ConstraintTokens(self.vocabulary, sorted(self.end_tokens))
-        return Constraint(self._constraint_tokens, grammar)
+            self._constraint_tokens = ConstraintTokens(self.tokenizer, sorted(self.end_tokens))
+        return Constraint(self._constraint_tokens, source)
 
     def close(self) -> None:
         """Frees the memory; the model cannot be used afterwards."""
@@ -126,7 +146,7 @@ class Model:
         """``value`` with every text in it protected, and such that it can be encoded."""
         if isinstance(value, str):
             # A setting, or the name of a file, may hold halves of surrogate pairs.
-            return self.vocabulary.protect(_SURROGATE.sub("\ufffd", value))
+            return self.tokenizer.protect(_SURROGATE.sub("\ufffd", value))
         if isinstance(value, Mapping):
             return {self._protected(key): self._protected(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -134,19 +154,20 @@ class Model:
         return value
 
     def _encode(self, text: str, *, protected: bool = False) -> list[int]:
+        self._begin(Step.TOKENIZING)
         # A token is at most so long: what cannot fit is not worth seconds of encoding.
-        least = len(text.encode()) // self.vocabulary.facts.longest_token
-        if least >= self.context_length:
-            raise ContextLengthExceeded(f"{least} or more", self.context_length)
-        return self.vocabulary.encode(text, protected=protected)
+        least = len(text.encode()) // self.tokenizer.facts.longest_token
+        if least >= self.session.context_length:
+            raise ContextLengthExceeded.of(f"{least} or more", self.session.context_length)
+        return self.tokenizer.encode(text, protected=protected)
 
     def _checked(self, prompt: list[int]) -> list[int]:
         if not prompt:
-            if self.vocabulary.facts.bos is None:
+            if self.tokenizer.facts.bos is None:
                 raise PromptError("The prompt is empty, and this model has no token to begin with.")
-            return [self.vocabulary.facts.bos]
-        if len(prompt) >= self.context_length:
-            raise ContextLengthExceeded(len(prompt), self.context_length)
+            return [self.tokenizer.facts.bos]
+        if len(prompt) >= self.session.context_length:
+            raise ContextLengthExceeded.of(len(prompt), self.session.context_length)
         return prompt
 
     def _chat_template(self) -> ChatTemplate:
@@ -157,10 +178,10 @@ class Model:
                     f'"chat_template" in {self.file.settings_path.name} beside it, '
                     "or use /v1/completions."
                 )
-            facts = self.vocabulary.facts
+            facts = self.tokenizer.facts
             bos, eos = map(self._token_text, (facts.bos, facts.eos))
             self._template = ChatTemplate(self._template_source, bos, eos)
         return self._template
 
     def _token_text(self, token: int | None) -> str:
-        return "" if token is None else self.vocabulary.text([token])
+        return "" if token is None else self.tokenizer.text([token])

@@ -7,41 +7,12 @@ min-p see the probabilities at temperature 1.
 """
 
 from collections import Counter, deque
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import EngineError
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How to choose tokens. The defaults are GPT4All's model settings.
-
-    ``temperature`` 0 takes the most likely token; ``top_k`` 0, ``top_p`` 1, ``min_p`` 0
-    and ``repeat_penalty`` 1 switch their filter off. ``repeat_last_n`` counts generated
-    tokens: a penalty that covers the prompt forbids quoting it. From the logit of each token,
-    ``frequency_penalty`` is subtracted as often as the answer has it already, and
-    ``presence_penalty`` once if it has; ``logit_bias`` holds ids with what is added to their
-    logits. ``seed`` None draws one.
-    """
-
-    temperature: float = 0.7
-    top_p: float = 0.4
-    top_k: int = 40
-    min_p: float = 0.0
-    repeat_penalty: float = 1.18
-    repeat_last_n: int = 64
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
-    logit_bias: tuple[tuple[int, float], ...] = ()
-    seed: int | None = None
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether the same request must give the same answer."""
-        return self.seed is not None or self.temperature == 0
+from ..exceptions import EngineError
+from ..jobs import Sampling
 
 
 class Sampler:

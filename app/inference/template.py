@@ -17,8 +17,8 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from .errors import PromptError
-from .tools import CALL_BEGIN
+from ..exceptions import PromptError
+from .functions import CALL_BEGIN
 
 # Stands behind a begun answer: whatever the template puts there is cut off. A noncharacter of
 # Unicode, which no tokenizer sees.

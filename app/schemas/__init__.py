@@ -1,21 +1,19 @@
 """marshmallow: the only place that validates, and that names the API's fields."""
 
-from .chat import ChatRequest, ChatSchema
-from .completions import CompletionRequest, CompletionSchema
+from .chat import ChatSchema
+from .completions import CompletionSchema
+from .generation import Request
 from .loading import load
 from .model_settings import ModelSettingsFiles
-from .openapi import openapi_document
 from .settings import Settings, SettingsError, read_settings
 
 __all__ = [
-    "ChatRequest",
     "ChatSchema",
-    "CompletionRequest",
     "CompletionSchema",
     "ModelSettingsFiles",
+    "Request",
     "Settings",
     "SettingsError",
     "load",
-    "openapi_document",
     "read_settings",
 ]

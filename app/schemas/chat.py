@@ -1,7 +1,6 @@
 """POST /v1/chat/completions, https://platform.openai.com/docs/api-reference/chat/create."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import (
@@ -13,10 +12,7 @@ from marshmallow import (
     validates_schema,
 )
 
-from ..inference.generation import AnswerOptions
-from ..inference.library import ModelSettings
-from ..inference.tools import Tools
-from .answers import AnswerRequest, AnswerSchema, answer_fields, asked_grammar
+from ..jobs import Conversation, Grammar, Job
 from .fields import (
     Boolean,
     Ignored,
@@ -28,32 +24,19 @@ from .fields import (
     Unsupported,
     between,
 )
+from .functions import (
+    CallFunctionSchema,
+    CallSchema,
+    FunctionSchema,
+    ToolChoice,
+    ToolSchema,
+    calling_of,
+)
+from .generation import GenerationSchema, Request, asked_grammar, request_of
 from .loading import JsonObject
-from .tools import CallFunctionSchema, CallSchema, FunctionSchema, ToolChoice, ToolSchema, tools_of
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _FUNCTIONS = validate.Length(max=128, error="may hold at most {max} functions.")
-
-
-@dataclass(frozen=True)
-class ChatRequest(AnswerRequest):
-    """Messages to answer, as OpenAI's but for what chat templates expect.
-
-    ``content`` is a string; the arguments of ``tool_calls`` are values, not JSON. ``legacy_call``
-    says that a call of ``tools`` shall be shown in the old form of OpenAI. ``template_variables``
-    are for the chat template.
-    """
-
-    messages: Sequence[Mapping[str, Any]]
-    tools: Tools | None
-    legacy_call: bool
-    template_variables: Mapping[str, Any]
-
-    def options(self, defaults: ModelSettings) -> AnswerOptions:
-        """As for all requests; a chat without a limit has that of the model's settings."""
-        options = super().options(defaults)
-        limit = options.max_tokens or defaults.max_length
-        return replace(options, max_tokens=limit, tools=self.tools)
 
 
 class MessageSchema(JsonObject):
@@ -97,8 +80,8 @@ class MessageSchema(JsonObject):
         return {**message, **({"tool_calls": calls} if calls else {}), **kept}
 
 
-class ChatSchema(AnswerSchema):
-    """Loads a `ChatRequest`."""
+class ChatSchema(GenerationSchema):
+    """Loads a `Request` that has a conversation."""
 
     messages = fields.List(
         fields.Nested(MessageSchema),
@@ -152,22 +135,18 @@ class ChatSchema(AnswerSchema):
             raise ValidationError("is only allowed when logprobs is true.", "top_logprobs")
 
     @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> ChatRequest:
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> Request:
         data["top_logprobs"] = data.get("top_logprobs", 0) if data["logprobs"] else None
         limit = data.get("max_tokens", data.get("max_completion_tokens"))
-        tools = tools_of(data)
-        grammar = asked_grammar(data)
-        if tools is not None:
+        calling = calling_of(data)
+        grammar: tuple[str, Grammar | None] = asked_grammar(data)
+        if calling is not None:
             if grammar[0] not in ("", "response_format"):
                 raise ValidationError("cannot be used together with tools.", grammar[0])
-            grammar = "functions" if data.get("functions") else "tools", tools
+            grammar = "functions" if data.get("functions") else "tools", calling
         variables = dict(data["chat_template_kwargs"])
         if "enable_thinking" in data:
             variables["enable_thinking"] = data["enable_thinking"]
-        return ChatRequest(
-            template_variables=variables,
-            messages=data["messages"],
-            tools=tools,
-            legacy_call=bool(data.get("functions")),
-            **answer_fields(data, limit, grammar),
-        )
+        job = Job(conversation=Conversation(data["messages"], calling, variables))
+        legacy = bool(data.get("functions"))
+        return request_of(data, job, "messages", limit, grammar, legacy_call=legacy)

@@ -1,27 +1,18 @@
 """POST /v1/completions, https://platform.openai.com/docs/api-reference/completions/create."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import ValidationError, post_load, validates_schema
 
-from .answers import AnswerRequest, AnswerSchema, answer_fields, asked_grammar
+from ..jobs import Job
 from .fields import Boolean, CompletionLogprobs, Integer, Prompts, TokenLimit, Unsupported, between
+from .generation import GenerationSchema, Request, asked_grammar, request_of
 
 _DEFAULT_MAX_TOKENS = 16  # OpenAI's and GPT4All's
 
 
-@dataclass(frozen=True)
-class CompletionRequest(AnswerRequest):
-    """Prompts to continue, each a text or a list of token ids."""
-
-    prompt: Sequence[str | list[int]]
-    echo: bool
-
-
-class CompletionSchema(AnswerSchema):
-    """Loads a `CompletionRequest`."""
+class CompletionSchema(GenerationSchema):
+    """Loads a `Request` that has prompts."""
 
     prompt = Prompts(required=True)
     echo = Boolean(load_default=False)
@@ -47,8 +38,8 @@ class CompletionSchema(AnswerSchema):
             raise ValidationError("must be at least 1, not 0.", "max_tokens")
 
     @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> CompletionRequest:
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> Request:
         data["top_logprobs"] = data["logprobs"]
         limit = data.get("max_tokens", _DEFAULT_MAX_TOKENS)
-        shared = answer_fields(data, limit, asked_grammar(data))
-        return CompletionRequest(prompt=data["prompt"], echo=data["echo"], **shared)
+        job = Job(prompts=data["prompt"])
+        return request_of(data, job, "prompt", limit, asked_grammar(data))

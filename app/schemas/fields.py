@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 
 def shown(value: Any) -> str:
@@ -54,6 +54,16 @@ class Number(JsonField, fields.Float):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValidationError(f"must be a number, not {shown(value)}.")
         return value
+
+
+class SamplingSchema(Schema):
+    """How to choose tokens: what requests and the settings of a model have in common."""
+
+    temperature = Number(validate=between(0, 2))
+    top_p = Number(validate=between(0, 1))
+    top_k = Integer(validate=between(-1))
+    min_p = Number(validate=between(0, 1))
+    repeat_penalty = Number(validate=between(0.01, 10))
 
 
 class Boolean(JsonField, fields.Boolean):

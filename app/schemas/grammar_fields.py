@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from ..inference.grammar import Gbnf, JsonText, Pattern
+from ..jobs import Gbnf, JsonText, Pattern
 from ..strict_json import loads
 from .fields import JsonField, Text, shown
 

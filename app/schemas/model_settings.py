@@ -4,18 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, post_load, validates
+from marshmallow import RAISE, ValidationError, post_load, validates
 
-from ..inference.engine import usable_cpus
-from ..inference.errors import ModelError, PromptError
-from ..inference.library import ModelSettings
-from ..inference.sampling import Sampling
-from ..inference.template import ChatTemplate
-from .fields import Integer, Number, Text, between
+from ..engines.threads import usable_cpus
+from ..exceptions import ModelError, PromptError
+from ..jobs import Sampling
+from ..models.disk import ByVersion
+from ..models.library import ModelSettings
+from .fields import Integer, SamplingSchema, Text, between
 from .loading import problems
 
 
-class ModelSettingsSchema(Schema):
+class ModelSettingsSchema(SamplingSchema):
     """Loads `ModelSettings`. The keys are those of GPT4All's model page."""
 
     class Meta:
@@ -28,11 +28,6 @@ class ModelSettingsSchema(Schema):
     chat_template = Text()
     context_length = Integer(validate=between(32))
     max_length = Integer(validate=between(1))
-    temperature = Number(validate=between(0, 2))
-    top_p = Number(validate=between(0, 1))
-    top_k = Integer(validate=between(-1))
-    min_p = Number(validate=between(0, 1))
-    repeat_penalty = Number(validate=between(0.01, 10))
     repeat_last_n = Integer(validate=between(0, 100_000))
     gpu_layers = Integer(validate=between(0, 1000))
     threads = Integer(validate=between(1, usable_cpus()))
@@ -44,6 +39,9 @@ class ModelSettingsSchema(Schema):
 
     @validates("chat_template")
     def _check_template(self, value: str, **kwargs: Any) -> None:
+        # Not at the top: few models have a template of their own.
+        from ..inference.template import ChatTemplate
+
         try:
             ChatTemplate(value, "", "")
         except PromptError as error:
@@ -59,7 +57,7 @@ class ModelSettingsFiles:
     """Reads settings files, each version of a file once."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[tuple[int, int], ModelSettings | str]] = {}
+        self._read: ByVersion[ModelSettings | str] = ByVersion(_read)
 
     def read(self, path: Path) -> ModelSettings:
         """The settings in the file at ``path``; the defaults if there is none.
@@ -67,18 +65,14 @@ class ModelSettingsFiles:
         Raises `ModelError`, which names the file and the key.
         """
         try:
-            status = path.stat()
+            settings = self._read.get(path)
         except FileNotFoundError:
             return ModelSettings()
         except OSError as error:
             raise ModelError(f"{path.name} cannot be read: {error.strerror or error}.") from error
-        version = status.st_size, status.st_mtime_ns
-        known = self._known.get(path)
-        if known is None or known[0] != version:
-            known = self._known[path] = (version, _read(path))
-        if isinstance(known[1], str):
-            raise ModelError(known[1])
-        return known[1]
+        if isinstance(settings, str):
+            raise ModelError(settings)
+        return settings
 
 
 def _read(path: Path) -> ModelSettings | str:

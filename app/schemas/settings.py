@@ -8,10 +8,12 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 
-from localdocs.refreshing import Limits
+from localdocs.limits import Limits
 
-from ..inference.engine import usable_cpus
+from ..engines.threads import usable_cpus
 from .fields import between
+
+_LONGEST = 10**6  # seconds, more than a week
 
 
 class SettingsError(Exception):
@@ -28,6 +30,9 @@ class Settings:
     context_length: int
     threads: int | None
     queue_limit: int
+    keep_alive: int | None
+    prompt_timeout: int
+    evaluation_timeout: int
     max_n: int
     max_body_bytes: int
     hosts: tuple[str, ...]
@@ -83,6 +88,9 @@ class SettingsSchema(Schema):
     context_length = _WholeNumber(load_default=2048, validate=between(32))
     threads = _WholeNumber(load_default=None, validate=between(1, usable_cpus()))
     queue_limit = _WholeNumber(load_default=8, validate=between(0, 1000))
+    keep_alive = _WholeNumber(load_default=None, validate=between(0, _LONGEST))
+    prompt_timeout = _WholeNumber(load_default=10, validate=between(1, _LONGEST))
+    evaluation_timeout = _WholeNumber(load_default=120, validate=between(1, _LONGEST))
     max_n = _WholeNumber(load_default=8, validate=between(1, 1000))
     max_body_bytes = _WholeNumber(load_default=2**20, validate=between(1000))
 

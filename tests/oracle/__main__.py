@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inference.errors import ModelError
-from app.inference.library import ModelFile
+from app.exceptions import ModelError
 from app.inference.model import Model
-from app.inference.model_cache import ModelCache
+from app.models.cache import ModelCache
+from app.models.library import ModelFile
 
 from .client import LlamaCpp
 from .corpus import corpus
@@ -42,7 +42,7 @@ def compare(python: str, path: Path, cache: ModelCache) -> Comparison:
     """Asks both engines the same. Raises `ModelError` when the project refuses the model."""
     model = Model.load(ModelFile(path.stem, path), cache.prepare(path), 512, threads=2)
     texts = corpus()
-    ours = [model.vocabulary.encode(text) for text in texts]
+    ours = [model.tokenizer.encode(text) for text in texts]
     random = np.random.default_rng(1)
     prompts = [random.integers(20, 1000, n).tolist() for n in _PROMPT_LENGTHS]
     our_logits = [_log_probabilities(model, prompt) for prompt in prompts]
@@ -67,13 +67,13 @@ def compare(python: str, path: Path, cache: ModelCache) -> Comparison:
 
 def tokens_of(llama_cpp: LlamaCpp, texts: list[str], model: Model) -> list[list[int]]:
     """llama.cpp's token ids; where it puts BOS before a BOS, with a warning, only one."""
-    twice = [model.vocabulary.facts.bos] * 2
+    twice = [model.tokenizer.facts.bos] * 2
     return [ids[1:] if ids[:2] == twice else ids for ids in llama_cpp.tokens(texts)]
 
 
 def _log_probabilities(model: Model, prompt: list[int]) -> NDArray[np.float64]:
-    model.cache.prefill(prompt, exact=True, check=lambda: None)
-    logits = model.logits.astype(np.float64)
+    model.session.prefill(prompt, exact=True, check=lambda: None)
+    logits = model.session.logits.astype(np.float64)
     peak = logits.max()
     return np.asarray(logits - peak - np.log(np.exp(logits - peak).sum()))
 

@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from app.inference.library import ModelFile
 from app.inference.model import Model
-from app.inference.model_cache import ModelCache
+from app.models.cache import ModelCache
+from app.models.library import ModelFile
 from tests.f16_copy import write_f16_copy
 
 from .__main__ import tokens_of

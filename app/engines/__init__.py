@@ -1,0 +1,19 @@
+"""What evaluates tokens: one package for each engine, all behind the interface of `base`."""
+
+from importlib import import_module
+
+from .base import EngineRoom
+
+_ENGINES = ("ctransformers",)
+"""The engines, the preferred one first. Importing one may take a while."""
+
+
+def engine_room(name: str) -> EngineRoom:
+    """The package of an engine, loaded when it is first asked for."""
+    room: EngineRoom = import_module(f".{name}", __package__)
+    return room
+
+
+def engine_rooms() -> list[EngineRoom]:
+    """Those of all engines, the preferred one first."""
+    return [engine_room(name) for name in _ENGINES]

@@ -1,0 +1,84 @@
+"""The only module that imports ctransformers."""
+
+import platform
+from ctypes import c_int
+from pathlib import Path
+
+import ctransformers
+import numpy as np
+from ctransformers.llm import LLM, Config
+from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
+from numpy.typing import NDArray
+
+from ...exceptions import EngineError, ModelError
+from ..base import Engine
+
+
+class CTransformers(Engine):
+    """See `Engine`. With ``gpu_layers`` ctransformers' build for CUDA is used.
+
+    The file is mapped into memory: one that is cut short meanwhile kills the process.
+    """
+
+    # In the attention's sum over the context, ctransformers treats the last ``length % 32``
+    # positions differently. Larger pieces are no faster, and a piece cannot be interrupted.
+    piece = 32
+
+    def __init__(
+        self,
+        weights: Path,
+        context_length: int,
+        threads: int,
+        *,
+        gpu_layers: int = 0,
+    ) -> None:
+        self.context_length = context_length
+        self._threads = threads
+        config = Config(context_length=context_length, gpu_layers=gpu_layers)
+        lib = None if gpu_layers else _library()
+        try:
+            self._llm: LLM | None = LLM(str(weights), "gguf", config=config, lib=lib)
+        # OSError: no build of ctransformers for this platform; ValueError: no file.
+        except (RuntimeError, OSError, ValueError) as error:
+            raise ModelError(f"The engine refused the model: {error}") from error
+
+    def evaluate(self, tokens: list[int], position: int) -> None:
+        """Evaluates ``tokens``, see `Engine`.
+
+        Past the context's end, ctransformers would overwrite the cache's end without a word.
+        """
+        assert self._llm is not None
+        if not 0 <= position <= self.context_length - len(tokens):
+            raise ValueError(f"{len(tokens)} tokens from {position} on leave the context")
+        count = len(tokens)
+        array = (c_int * count)(*tokens)
+        if not self._llm.ctransformers_llm_batch_eval(array, count, position, count, self._threads):
+            raise EngineError("The engine failed to evaluate the tokens.")
+
+    def truncate(self, length: int) -> int:
+        """All of a Llama's cache can be overwritten: nothing is to be done."""
+        return length
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """The logits after the last evaluated token, see `Engine`."""
+        assert self._llm is not None
+        size = self._llm.ctransformers_llm_logits_size()
+        return np.ctypeslib.as_array(self._llm.ctransformers_llm_logits_data(), (size,))
+
+    def close(self) -> None:
+        """Frees the model."""
+        self._llm = None  # its __del__ calls ctransformers_llm_delete
+
+
+def _library() -> str | None:
+    """The build of ctransformers' library for this CPU, or ``None`` to let it choose.
+
+    Its own choice asks py-cpuinfo, which takes over a second; numpy knows already.
+    """
+    built_from_source = (Path(ctransformers.__file__).parent / "lib" / "local").is_dir()
+    if built_from_source or platform.machine().lower() not in ("x86_64", "amd64"):
+        return None
+    if __cpu_features__["AVX2"]:
+        return "avx2"
+    return "avx" if __cpu_features__["AVX"] and __cpu_features__["F16C"] else "basic"

@@ -1,0 +1,70 @@
+"""What can go wrong with a model and its work.
+
+InferenceError
+├── ModelError             a file that cannot be used
+├── NoModel                nothing installed that could answer
+├── EngineError            a loaded model failed
+│   ├── ModelCrashed       its process died
+│   └── ModelStalled       its process gave no sign of life
+├── PromptError            a prompt that this model cannot take
+│   └── ContextLengthExceeded
+├── GrammarError           a grammar that an answer cannot be held to
+├── Cancelled              nobody waits for the answer any more
+└── QueueFull              too many wait already
+
+They cross the pipe between the server and the model process: each has its text for its only
+argument.
+"""
+
+
+class InferenceError(Exception):
+    """The base of them all. ``str(error)`` is a sentence for the user."""
+
+
+class ModelError(InferenceError):
+    """A model file cannot be used. The text says why."""
+
+
+class NoModel(InferenceError):
+    """There is no model that could answer. The text says what to do."""
+
+
+class EngineError(InferenceError):
+    """A loaded model failed. The text says why."""
+
+
+class ModelCrashed(EngineError):
+    """The process of the model died. The text says how."""
+
+
+class ModelStalled(EngineError):
+    """The process of the model gave no sign of life for too long, and was ended."""
+
+
+class PromptError(InferenceError):
+    """The prompt or the messages cannot be given to this model. The text says why."""
+
+
+class ContextLengthExceeded(PromptError):
+    """The prompt leaves no room for an answer in the context."""
+
+    @classmethod
+    def of(cls, prompt_tokens: int | str, context_length: int) -> "ContextLengthExceeded":
+        """The error for a prompt of so many tokens."""
+        return cls(
+            f"The context length is {context_length} tokens, answer included, but the prompt "
+            f"alone has {prompt_tokens}. Shorten the prompt, or start the server with a "
+            "larger GPT4ALL_CONTEXT_LENGTH if the model allows it."
+        )
+
+
+class GrammarError(InferenceError):
+    """An answer cannot be held to this grammar. The text says why."""
+
+
+class Cancelled(InferenceError):
+    """The client has left. The work stops without an answer."""
+
+
+class QueueFull(InferenceError):
+    """So many requests wait already that another one is turned away."""

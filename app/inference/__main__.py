@@ -1,0 +1,133 @@
+"""The model process: carries out the server's orders, one at a time.
+
+    python -m app.inference
+
+Orders come on the standard input, events go to the standard output, and the log goes to the
+standard error. The process ends when its input does: with the server, however that ends.
+"""
+
+import logging
+import os
+import pickle
+import queue
+import sys
+import threading
+import time
+from pathlib import Path
+
+from ..exceptions import Cancelled, InferenceError
+from ..jobs import Job
+from ..models.cache import ModelCache
+from ..pieces import Begun
+from ..protocol import Cancel, Done, Event, Failed, Load, Order, Prepare, Step
+from .model import Model
+from .run import run
+
+_log = logging.getLogger("app.inference")
+
+_SIGN_OF_LIFE = 1  # seconds of silence after which the server is told that work goes on
+_TEMPLATE_BYTES = 512 << 20  # of memory that a chat template may take
+
+
+class ModelProcess:
+    """What the server talks to."""
+
+    def __init__(self) -> None:
+        self._orders: queue.SimpleQueue[Job | Load | Prepare] = queue.SimpleQueue()
+        self._cancelled = threading.Event()
+        self._events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+        # A library that prints must not get among the events.
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        self._last_event = 0.0
+        self._step = Step.EVALUATING
+        self._model: Model | None = None
+
+    def serve(self) -> None:
+        """Carries out orders until the input ends."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        while True:
+            self._send(self._outcome(self._orders.get()))
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                order: Order = pickle.load(sys.stdin.buffer)
+            except EOFError:
+                os._exit(0)  # whatever is under way, nobody waits for it
+            if isinstance(order, Cancel):
+                self._cancelled.set()
+            else:
+                self._cancelled.clear()
+                self._orders.put(order)
+
+    def _outcome(self, order: Job | Load | Prepare) -> Done | Failed:
+        try:
+            match order:
+                case Job():
+                    self._run(order)
+                case Load():
+                    self._load(order)
+                case Prepare():
+                    self._begin(Step.PREPARING)
+                    ModelCache(order.cache).prepare(order.file.path)
+        except (InferenceError, RecursionError) as error:
+            return Failed(error)
+        except Exception as error:
+            _log.exception("The model process failed.")
+            return Failed(RuntimeError(f"{type(error).__name__} in the model process"))
+        return Done()
+
+    def _load(self, order: Load) -> None:
+        self._begin(Step.PREPARING)
+        prepared = ModelCache(order.cache).prepare(order.file.path)
+        self._begin(Step.LOADING)
+        self._model = Model.load(
+            order.file, prepared, order.context_length, order.threads, self._begin
+        )
+
+    def _run(self, job: Job) -> None:
+        assert self._model is not None
+        for event in run(self._model, job, self._check):
+            if isinstance(event, Begun):
+                self._step = Step.EVALUATING
+                _limit_memory(None)
+            self._send(event)
+
+    def _check(self) -> None:
+        """Raises `Cancelled` once the server has given the job up."""
+        if self._cancelled.is_set():
+            raise Cancelled("The server has given the job up.")
+        if time.monotonic() - self._last_event > _SIGN_OF_LIFE:
+            self._send(self._step)
+
+    def _begin(self, step: Step) -> None:
+        self._step = step
+        self._send(step)
+        _limit_memory(_TEMPLATE_BYTES if step is Step.TEMPLATE else None)
+
+    def _send(self, event: Event) -> None:
+        try:
+            pickle.dump(event, self._events)
+            self._events.flush()
+        except BrokenPipeError:  # the server has just ended
+            os._exit(0)
+        self._last_event = time.monotonic()
+
+
+def _limit_memory(more: int | None) -> None:
+    """Lets this process take so many bytes ``more`` than it has, or any number."""
+    if sys.platform == "linux":
+        import resource
+
+        limit = resource.RLIM_INFINITY
+        if more is not None:
+            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+            limit = pages * resource.getpagesize() + more
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("app").setLevel(logging.INFO)
+    ModelProcess().serve()

@@ -1,0 +1,73 @@
+"""From a job to the pieces of its answers."""
+
+from collections.abc import Callable, Iterator
+
+from ..exceptions import ContextLengthExceeded
+from ..jobs import Conversation, Job
+from ..pieces import Begun, Delta
+from .generation import generate
+from .model import Model
+
+# A context leaves an answer at least one of so many parts of the model's context.
+_ROOM_FOR_ANSWER = 4
+
+
+def run(model: Model, job: Job, check: Callable[[], None]) -> Iterator[Begun | Delta]:
+    """The job's beginning, then the deltas of all prompts' answers, which are numbered through.
+
+    ``check`` is called before everything that takes time and may raise to stop. Raises
+    `PromptError` and `GrammarError` before the beginning, for a job that this model cannot do.
+    """
+    options = job.options
+    grammar = model.grammar_source(options.grammar, check) if options.grammar else None
+    if job.conversation is not None:
+        prompt, context = _chat_prompt(model, job.conversation, options.max_tokens)
+        prompts = [prompt]
+    else:
+        prompts, context = [_prompt(model, prompt) for prompt in job.prompts], None
+    yield Begun(sum(map(len, prompts)), context)
+    for place, prompt in enumerate(prompts):
+        echo = _text(model, job.prompts[place]) if options.echo else None
+        yield from generate(
+            model,
+            prompt,
+            options,
+            check,
+            grammar=grammar,
+            first_index=place * options.n,
+            echo=echo,
+        )
+
+
+def _prompt(model: Model, prompt: str | list[int]) -> list[int]:
+    return model.text_prompt(prompt) if isinstance(prompt, str) else model.token_prompt(prompt)
+
+
+def _text(model: Model, prompt: str | list[int]) -> str:
+    return prompt if isinstance(prompt, str) else model.tokenizer.text(prompt)
+
+
+def _chat_prompt(
+    model: Model, conversation: Conversation, max_tokens: int | None
+) -> tuple[list[int], int | None]:
+    """The prompt with the first context that leaves room for an answer, and which one that is."""
+    context_length = model.session.context_length
+    room = context_length // _ROOM_FOR_ANSWER
+    if max_tokens is not None:
+        room = min(room, max_tokens)
+    for place in range(len(conversation.contexts)):
+        try:
+            prompt = _prompt_with(model, conversation, conversation.contexts[place])
+        except ContextLengthExceeded:
+            continue
+        if len(prompt) + room <= context_length:
+            return prompt, place
+    return _prompt_with(model, conversation, ""), None
+
+
+def _prompt_with(model: Model, conversation: Conversation, context: str) -> list[int]:
+    messages = list(conversation.messages)
+    if context:
+        last = max(place for place, message in enumerate(messages) if message["role"] == "user")
+        messages[last] = {**messages[last], "content": context + messages[last]["content"]}
+    return model.chat_prompt(messages, conversation.calling, conversation.template_variables)

@@ -1,0 +1,1 @@
+"""What lies on the disk, where nothing runs: the models folder and what is known of its files."""

@@ -1,0 +1,216 @@
+"""What is known of each GGUF and what was made from it, kept in the cache folder.
+
+An entry is a folder, named by the file's path and identity:
+
+- ``judgement.json``: the file's `Facts`, or why it cannot be used;
+- ``tokenizer``: the tokenizer in its library's own format;
+- ``weights.gguf``: what ctransformers loads, unless it can load the file itself;
+- ``sizes.json``: the sizes of these two in bytes, written last.
+
+All of it can be deleted at any time.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ..exceptions import ModelError
+from .disk import ByVersion, lacking, replacing, version
+from .facts import Facts, Judgement, Plan, VocabularyFacts
+
+_log = logging.getLogger(__name__)
+
+_VERSION = 3  # raised when what was judged or prepared before must be made again
+_HEADER_BYTES = 1 << 20
+_JUDGEMENT, _TOKENIZER, _WEIGHTS, _SIZES = (
+    "judgement.json", "tokenizer", "weights.gguf", "sizes.json",
+)  # fmt: skip
+_REPORT_EVERY = 5  # seconds between two lines about progress
+
+
+@dataclass(frozen=True)
+class PreparedModel:
+    """A model that can be loaded in a fraction of a second.
+
+    ``weights`` is for the engine, ``tokenizer`` for its library.
+    """
+
+    facts: Facts
+    plan: Plan
+    weights: Path
+    tokenizer: Path
+
+
+class ModelCache:
+    """Judges and prepares GGUFs, each version of a file once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._judgements = ByVersion(self._judgement)
+
+    def judge(self, path: Path) -> Judgement:
+        """What the GGUF at ``path`` is. Raises `ModelError` when it cannot be used."""
+        try:
+            judgement = self._judgements.get(path)
+        except OSError as error:
+            raise ModelError(f"{path.name} cannot be read: {error.strerror or error}.") from error
+        if isinstance(judgement, str):
+            raise ModelError(judgement)
+        return judgement
+
+    def is_prepared(self, path: Path) -> bool:
+        """Whether `prepare` would have nothing to do."""
+        try:
+            return _is_whole(self._entry(path))
+        except OSError:
+            return False
+
+    def prepare(self, path: Path) -> PreparedModel:
+        """The GGUF at ``path``, ready to be loaded. Raises `ModelError` when that is impossible."""
+        try:
+            entry = self._entry(path)
+            if not (entry / _JUDGEMENT).exists():  # somebody has deleted the cache
+                self._judgements.forget(path)
+            judgement = self.judge(path)
+            if not _is_whole(entry):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with FileLock(self._folder / ".lock"):
+                    if not _is_whole(entry):
+                        self._prepare(path, entry)
+        except OSError as error:
+            raise ModelError(f"{path.name} cannot be prepared: {error}.") from error
+        weights = entry / _WEIGHTS if judgement.plan.copy_bytes else path
+        return PreparedModel(judgement.facts, judgement.plan, weights, entry / _TOKENIZER)
+
+    def forget(self, path: Path) -> None:
+        """Deletes what was made from the file that is, or was, at ``path``."""
+        for entry in self._entries_of(path):
+            shutil.rmtree(entry)
+
+    def _judgement(self, path: Path) -> Judgement | str:
+        """From the entry, or made now: what the file is, or the reason why it cannot be used."""
+        entry = self._entry(path)
+        try:
+            return _read_judgement(entry)
+        except (OSError, ValueError, TypeError, KeyError):
+            pass  # nothing there, or damaged: judged again
+        found: Judgement | str
+        try:
+            found = _judge(path)
+            kept: dict[str, Any] = asdict(found)
+        except ModelError as error:
+            found = str(error)
+            kept = {"reason": found}
+        try:
+            entry.mkdir(parents=True, exist_ok=True)
+            with replacing(entry / _JUDGEMENT) as new:
+                new.write_text(json.dumps({"path": str(path), **kept}), encoding="utf-8")
+        except OSError as error:  # a full disk: the judgement stands
+            _log.warning("%s cannot be written: %s", entry / _JUDGEMENT, error)
+        return found
+
+    def _prepare(self, path: Path, entry: Path) -> None:
+        """Makes ``entry`` whole. The caller holds the cache's lock."""
+        # Not at the top: a server that only lists models needs none of it.
+        from ..engines import engine_room
+        from ..inference.codecs import CODECS
+        from .gguf_file import read_gguf
+        from .judging import judge
+
+        self._clean(path, entry)
+        entry.mkdir(parents=True, exist_ok=True)
+        file = read_gguf(path)
+        judgement = judge(file)
+        vocabulary, size = judgement.facts.vocabulary, judgement.plan.copy_bytes
+        with replacing(entry / _TOKENIZER) as new:
+            CODECS[vocabulary.kind].save(file, vocabulary, new)
+        if size:
+            if (problem := lacking(self._folder, size)) is not None:
+                raise file.unusable(f"it must be rewritten once for the engine, which {problem}")
+            with replacing(entry / _WEIGHTS) as new:
+                engine_room(judgement.plan.engine).write_copy(file, new, _report(path, size))
+        with replacing(entry / _SIZES) as new:
+            new.write_text(json.dumps(_file_sizes(entry)), encoding="utf-8")
+        _log.info("%s is prepared.", path.name)
+
+    def _clean(self, path: Path, keep: Path) -> None:
+        """Deletes what was made from other versions of the file, and from files that are gone."""
+        for entry in self._folder.iterdir():
+            if entry != keep and entry.is_dir():
+                source = _source(entry)
+                if source is None or source == path or not source.exists():
+                    # Windows keeps what a running server has open; it is deleted next time.
+                    shutil.rmtree(entry, ignore_errors=True)
+        if keep.exists():
+            for leftover in keep.glob(".new-*"):
+                leftover.unlink()
+
+    def _entries_of(self, path: Path) -> Iterator[Path]:
+        if self._folder.exists():
+            yield from (e for e in self._folder.iterdir() if e.is_dir() and _source(e) == path)
+
+    def _entry(self, path: Path) -> Path:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+        identity = f"{_VERSION} {path} {version(path)} ".encode(errors="surrogateescape")
+        return self._folder / hashlib.sha256(identity + header).hexdigest()[:16]
+
+
+def _judge(path: Path) -> Judgement:
+    # Not at the top: what is known already needs none of it.
+    from .gguf_file import read_gguf
+    from .judging import judge
+
+    return judge(read_gguf(path))
+
+
+def _read_judgement(entry: Path) -> Judgement | str:
+    kept = json.loads((entry / _JUDGEMENT).read_text(encoding="utf-8"))
+    if "reason" in kept:
+        return str(kept["reason"])
+    facts = kept["facts"]
+    vocabulary = VocabularyFacts(**facts["vocabulary"])
+    return Judgement(Facts(**{**facts, "vocabulary": vocabulary}), Plan(**kept["plan"]))
+
+
+def _source(entry: Path) -> Path | None:
+    """The GGUF from which an entry was made; None when nobody knows."""
+    try:
+        return Path(json.loads((entry / _JUDGEMENT).read_text(encoding="utf-8"))["path"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _is_whole(entry: Path) -> bool:
+    try:
+        return bool(json.loads((entry / _SIZES).read_text("utf-8")) == _file_sizes(entry))
+    except (OSError, ValueError):
+        return False
+
+
+def _file_sizes(entry: Path) -> dict[str, int]:
+    paths = (entry / name for name in (_TOKENIZER, _WEIGHTS))
+    return {path.name: path.stat().st_size for path in paths if path.exists()}
+
+
+def _report(path: Path, size: int) -> Callable[[int], None]:
+    """A function that takes the numbers of bytes written and tells the log how far that is."""
+    _log.info("Preparing %s for the engine, %d MiB; this happens once.", path.name, size >> 20)
+    done, last = 0, time.monotonic()
+
+    def progress(count: int) -> None:
+        nonlocal done, last
+        done += count
+        if (now := time.monotonic()) - last >= _REPORT_EVERY:
+            last = now
+            _log.info("Preparing %s: %d %%", path.name, 100 * done // size)
+
+    return progress

@@ -1,0 +1,73 @@
+"""Files that are whole or not there, and room for them."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+_SPARE_BYTES = 64 << 20  # that a disk shall have left
+_BLOCK = 1 << 20
+
+Result = TypeVar("Result")
+
+Version = tuple[int, int]
+"""A file's size in bytes and its modification time in nanoseconds."""
+
+
+def version(path: Path) -> Version:
+    """That of the file at ``path``. Raises `OSError`."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+class ByVersion(Generic[Result]):
+    """What ``read`` returned for each file, until the file changes."""
+
+    def __init__(self, read: Callable[[Path], Result]) -> None:
+        self._read = read
+        self._known: dict[Path, tuple[Version, Result]] = {}
+
+    def get(self, path: Path) -> Result:
+        """What was read of the file as it is now. Raises `OSError`."""
+        now = version(path)
+        known = self._known.get(path)
+        if known is None or known[0] != now:
+            known = self._known[path] = now, self._read(path)
+        return known[1]
+
+    def forget(self, path: Path) -> None:
+        """Reads the file again next time."""
+        self._known.pop(path, None)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new file that takes the place of ``path`` when it is whole, and not before."""
+    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    os.close(handle)
+    new = Path(name)
+    try:
+        yield new
+        with new.open("rb+") as file:
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def lacking(folder: Path, size: int) -> str | None:
+    """What to say if the disk of ``folder`` has no room for ``size`` bytes; otherwise None."""
+    free = shutil.disk_usage(folder).free
+    if free >= size + _SPARE_BYTES:
+        return None
+    return f"takes {size >> 20} MiB, but the disk of {folder} has only {free >> 20} MiB left."
+
+
+def sha256(path: Path) -> str:
+    """The file's checksum, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

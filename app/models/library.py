@@ -1,0 +1,154 @@
+"""The models folder: which GGUF files there are, what they are called, which can be used."""
+
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..exceptions import ModelError, NoModel
+from ..jobs import Sampling
+from .disk import Version
+from .facts import Judgement, Plan
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What the file ``NAME.json`` beside ``NAME.gguf`` says; None leaves it to the server.
+
+    ``max_length`` is the number of tokens of a chat's answer when the request sets none;
+    ``context_length`` counts tokens too.
+    """
+
+    name: str | None = None
+    system_message: str | None = None
+    chat_template: str | None = None
+    context_length: int | None = None
+    max_length: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    gpu_layers: int = 0
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A GGUF file in the models folder.
+
+    ``name`` is what ``/v1/models`` shows: that of its settings, or else the path below the
+    folder, with ``/`` on every system and without ``.gguf``. ``version`` is the file's size in
+    bytes and its modification time in nanoseconds: a file that took another's place is
+    another model. ``problem`` says why it cannot be used.
+    """
+
+    name: str
+    path: Path
+    version: Version = (0, 0)
+    settings: ModelSettings = field(default_factory=ModelSettings)
+    problem: str | None = None
+
+    @property
+    def settings_path(self) -> Path:
+        """Where its settings are, if it has some."""
+        return self.path.with_suffix(".json")
+
+    def context_length(self, plan: Plan, usual: int) -> int:
+        """How many tokens the context has: the file's own setting, or the ``usual`` number."""
+        return min(self.settings.context_length or usual, plan.context_length)
+
+
+class Library:
+    """The models folder, read anew at every question: a file put there is there at once.
+
+    ``judge`` says what a GGUF is, ``read_settings`` those of a settings file; both
+    raise `ModelError`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        judge: Callable[[Path], Judgement],
+        read_settings: Callable[[Path], ModelSettings],
+        default_name: str | None = None,
+    ) -> None:
+        self.folder = folder
+        self._judge = judge
+        self._read_settings = read_settings
+        self._default_name = default_name
+
+    def models(self) -> list[ModelFile]:
+        """All models that can be used, sorted by name without regard to case."""
+        return [model for model in self.files() if model.problem is None]
+
+    def files(self) -> list[ModelFile]:
+        """All GGUF files, sorted by name, those with a problem among them."""
+        files = sorted(self._scan(), key=lambda model: (model.name.casefold(), model.path))
+        named: dict[str, ModelFile] = {}
+        for i, file in enumerate(files):
+            if file.problem is None and (other := named.setdefault(file.name, file)) is not file:
+                files[i] = self._with_problem(
+                    file, f"{other.path.name} has the same name, {file.name!r}."
+                )
+        return files
+
+    def find(self, name: str) -> ModelFile | None:
+        """The file of that display name, or else file name, or else file stem, or ``None``.
+
+        One that can be used goes before one that cannot.
+        """
+        files = sorted(self.files(), key=lambda file: file.problem is not None)
+        called = [(f.name, self._path_name(f.path), f.path.name, f.path.stem) for f in files]
+        for kind in zip(*called, strict=True):
+            if name in kind:
+                return files[kind.index(name)]
+        return None
+
+    def default(self) -> ModelFile:
+        """The model named by ``GPT4ALL_MODEL``, or else the first of the folder.
+
+        Raises `NoModel` when there is none; its text says what to do.
+        """
+        models = self.models()
+        if self._default_name is not None:
+            if (model := self.find(self._default_name)) is not None:
+                return model
+            raise NoModel(
+                f"GPT4ALL_MODEL names {self._default_name!r}, which is not in {self.folder}. "
+                f"Installed: {', '.join(model.name for model in models) or 'none'}."
+            )
+        if models:
+            return models[0]
+        raise NoModel(
+            f"There is no model in {self.folder} that can be used. Put a .gguf file there, or run "
+            "`flask --app wsgi models default` to download a small one; "
+            "`flask --app wsgi models list` says what is wrong with those that are there."
+        )
+
+    def _scan(self) -> Iterator[ModelFile]:
+        for path in self.folder.rglob("*"):
+            relative = path.relative_to(self.folder)
+            # Hidden ones are macOS' resource forks and downloads under way.
+            hidden = any(part.startswith(".") for part in relative.parts)
+            if path.suffix.lower() != ".gguf" or hidden:
+                continue
+            # What cannot be looked at, or is gone by now, is no model.
+            with suppress(OSError):
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    version = status.st_size, status.st_mtime_ns
+                    yield self._judged(ModelFile(self._path_name(path), path, version))
+
+    def _path_name(self, path: Path) -> str:
+        return path.relative_to(self.folder).with_suffix("").as_posix()
+
+    def _judged(self, file: ModelFile) -> ModelFile:
+        try:
+            settings = self._read_settings(file.settings_path)
+            file = ModelFile(settings.name or file.name, file.path, file.version, settings)
+            self._judge(file.path)
+        except ModelError as error:
+            return self._with_problem(file, str(error))
+        return file
+
+    @staticmethod
+    def _with_problem(file: ModelFile, problem: str) -> ModelFile:
+        return ModelFile(file.name, file.path, file.version, file.settings, problem)

@@ -1,0 +1,7 @@
+"""The API's response objects, as OpenAI and GPT4All shape them: one presenter for each endpoint."""
+
+from .base import Presenter, Shown
+from .chat import ChatPresenter
+from .completions import CompletionPresenter
+
+__all__ = ["ChatPresenter", "CompletionPresenter", "Presenter", "Shown"]

@@ -1,0 +1,118 @@
+"""From deltas to a response: to one object, or to the events of a stream."""
+
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..pieces import Delta, FinishReason, Piece, TokenLogProbability
+
+Object = dict[str, Any]
+
+
+class Event(NamedTuple):
+    """A server-sent event. OpenAI's streams of chats and completions have events without a name."""
+
+    data: Object
+    name: str | None = None
+
+
+@dataclass
+class Gathered:
+    """A whole answer, put together from its deltas."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    finish_reason: FinishReason | None = None
+    logprobs: list[TokenLogProbability] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a response shows beside texts.
+
+    With ``include_usage`` a stream ends with its usage. ``legacy_call`` says that a call has
+    OpenAI's old form.
+    """
+
+    logprobs: bool = False
+    include_usage: bool = False
+    legacy_call: bool = False
+
+
+class Presenter(ABC):
+    """One response; the subclasses say how their endpoint shapes a choice."""
+
+    id_prefix: str
+    whole_object: str
+    chunk_object: str
+
+    def __init__(
+        self, model: str, prompt_tokens: int, shown: Shown, references: Sequence[Object] = ()
+    ) -> None:
+        """``references`` are GPT4All's objects for the sources of a chat's answers."""
+        self._shown = shown
+        self._references = list(references) or None
+        self._head = {
+            "id": f"{self.id_prefix}-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": model,
+        }
+        self._prompt_tokens = prompt_tokens
+        self._completion_tokens = 0
+
+    def whole(self, deltas: Iterable[Delta]) -> Object:
+        """The response object of a plain request."""
+        answers: dict[int, Gathered] = {}
+        for delta in self._counted(deltas):
+            answer = answers.setdefault(delta.index, Gathered())
+            answer.pieces += delta.pieces
+            answer.logprobs += delta.logprobs
+            answer.finish_reason = delta.finish_reason
+        choices = [self._choice(index, answer) for index, answer in answers.items()]
+        head = {**self._head, "object": self.whole_object}
+        return {**head, "choices": choices, "usage": self._usage()}
+
+    def events(self, deltas: Iterable[Delta], count: int) -> Iterator[Event]:
+        """The events of a stream of ``count`` answers."""
+        head = {**self._head, "object": self.chunk_object}
+        if self._shown.include_usage:
+            head["usage"] = None
+        for index in range(count):
+            for choice in self._opening(index):
+                yield Event({**head, "choices": [choice]})
+        for delta in self._counted(deltas):
+            for choice in self._pieces(delta):
+                yield Event({**head, "choices": [choice]})
+        if self._shown.include_usage:
+            yield Event({**head, "choices": [], "usage": self._usage()})
+
+    def _counted(self, deltas: Iterable[Delta]) -> Iterator[Delta]:
+        for delta in deltas:
+            self._completion_tokens += delta.tokens
+            yield delta
+
+    def _usage(self) -> Object:
+        return {
+            "prompt_tokens": self._prompt_tokens,
+            "completion_tokens": self._completion_tokens,
+            "total_tokens": self._prompt_tokens + self._completion_tokens,
+        }
+
+    @abstractmethod
+    def _choice(self, index: int, answer: Gathered) -> Object:
+        """A whole answer."""
+
+    @abstractmethod
+    def _opening(self, index: int) -> list[Object]:
+        """What a stream sends of an answer before its text."""
+
+    @abstractmethod
+    def _pieces(self, delta: Delta) -> Iterator[Object]:
+        """What a stream sends of an answer's text, and at its end."""
+
+
+def text_of(pieces: Iterable[Piece]) -> str:
+    """The text among the pieces."""
+    return "".join(piece for piece in pieces if isinstance(piece, str))

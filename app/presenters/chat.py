@@ -1,0 +1,89 @@
+"""``chat.completion``: https://platform.openai.com/docs/api-reference/chat/object."""
+
+from collections.abc import Iterator, Sequence
+
+from ..pieces import Delta, FinishReason, LogProbability, Piece, TokenLogProbability
+from .base import Gathered, Object, Presenter, text_of
+
+
+class ChatPresenter(Presenter):
+    """``chat.completion``. ``references`` is null without sources."""
+
+    id_prefix = "chatcmpl"
+    whole_object = "chat.completion"
+    chunk_object = "chat.completion.chunk"
+
+    def _choice(self, index: int, answer: Gathered) -> Object:
+        return {
+            "index": index,
+            "message": {"role": "assistant", **self._message(answer.pieces)},
+            "finish_reason": self._reason(answer.finish_reason),
+            "logprobs": self._logprobs(answer.logprobs),
+            "references": self._references,
+        }
+
+    def _opening(self, index: int) -> list[Object]:
+        return [_chat_chunk(index, {"role": "assistant", "content": ""})]
+
+    def _pieces(self, delta: Delta) -> Iterator[Object]:
+        deltas = [self._piece(piece) for piece in delta.pieces]
+        logprobs = self._logprobs(delta.logprobs)
+        if delta.logprobs and logprobs and not deltas:
+            deltas = [{"content": ""}]
+        for shown in deltas:
+            yield {**_chat_chunk(delta.index, shown), "logprobs": logprobs}
+            logprobs = None
+        if delta.finish_reason:
+            reason = self._reason(delta.finish_reason)
+            ending = {"finish_reason": reason, "references": self._references}
+            yield {**_chat_chunk(delta.index, {}), **ending}
+
+    def _reason(self, reason: FinishReason | None) -> str | None:
+        return "function_call" if reason == "tool_calls" and self._shown.legacy_call else reason
+
+    def _message(self, pieces: Sequence[Piece]) -> Object:
+        """The content and the calls of a whole message."""
+        content = text_of(pieces)
+        calls: list[Object] = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                continue
+            if piece.id:
+                function = {"name": piece.name, "arguments": ""}
+                calls.append({"id": piece.id, "type": "function", "function": function})
+            calls[piece.number]["function"]["arguments"] += piece.arguments
+        if not calls:
+            return {"content": content}
+        called = (
+            {"function_call": calls[0]["function"]}
+            if self._shown.legacy_call
+            else {"tool_calls": calls}
+        )
+        return {"content": content or None, **called}
+
+    def _piece(self, piece: Piece) -> Object:
+        """A piece of text or of a call, as a stream's delta."""
+        if isinstance(piece, str):
+            return {"content": piece}
+        function = {**({"name": piece.name} if piece.id else {}), "arguments": piece.arguments}
+        if self._shown.legacy_call:
+            return {"function_call": function}
+        head = {"id": piece.id, "type": "function"} if piece.id else {}
+        return {"tool_calls": [{"index": piece.number, **head, "function": function}]}
+
+    def _logprobs(self, found: Sequence[TokenLogProbability]) -> Object | None:
+        if not self._shown.logprobs:
+            return None
+        content = [
+            {**_token(token), "top_logprobs": [_token(other) for other in token.top or ()]}
+            for token in found
+        ]
+        return {"content": content, "refusal": None}
+
+
+def _token(token: LogProbability) -> Object:
+    return {"token": token.text, "logprob": token.value, "bytes": list(token.data)}
+
+
+def _chat_chunk(index: int, delta: Object) -> Object:
+    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}

@@ -1,0 +1,187 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from app.engines.base import Engine
+from app.exceptions import Cancelled
+from app.inference.model import Model
+from app.inference.session import Session
+
+from .tiny_gguf import TOKENS
+
+PROMPT = [5 + i * 7 % 200 for i in range(150)]
+OTHER = [5 + i * 11 % 200 for i in range(150)]
+
+
+class RecordingEngine:
+    """The real engine; ``pieces`` has the position and the length of each evaluation.
+
+    It can go back to multiples of ``step`` only.
+    """
+
+    piece = 32
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.step = 1
+        self.pieces: list[tuple[int, int]] = []
+
+    def evaluate(self, tokens: list[int], position: int) -> None:
+        self.pieces.append((position, len(tokens)))
+        self._engine.evaluate(tokens, position)
+
+    def truncate(self, length: int) -> int:
+        return length // self.step * self.step
+
+    def recorded(self) -> list[tuple[int, int]]:
+        pieces, self.pieces = self.pieces, []
+        return pieces
+
+
+@pytest.fixture
+def engine(tiny: Model) -> RecordingEngine:
+    return RecordingEngine(tiny._engine)
+
+
+@pytest.fixture
+def session(engine: RecordingEngine) -> Session:
+    return Session(engine)
+
+
+def never() -> None:
+    pass
+
+
+def reused(session: Session, engine: RecordingEngine, prompt: list[int], *, exact: bool) -> int:
+    """How many tokens of ``prompt`` are not evaluated again."""
+    engine.recorded()
+    session.prefill(prompt, exact=exact, check=never)
+    return engine.pieces[0][0]
+
+
+def test_a_prompt_is_evaluated_in_pieces_that_end_at_multiples_of_32(
+    session: Session, engine: RecordingEngine
+) -> None:
+    assert reused(session, engine, PROMPT[:70], exact=True) == 0
+    assert engine.recorded() == [(0, 32), (32, 32), (64, 6)]
+    assert len(session) == 70
+
+
+def test_the_longest_common_prefix_is_reused(session: Session, engine: RecordingEngine) -> None:
+    session.prefill(PROMPT[:70], exact=False, check=never)
+    session.append(PROMPT[70])
+    engine.recorded()
+    assert reused(session, engine, PROMPT[:80] + OTHER[:5], exact=False) == 71
+    assert engine.recorded() == [(71, 14)]
+    assert reused(session, engine, PROMPT[:40] + OTHER[:5], exact=False) == 40
+    assert engine.recorded() == [(40, 5)]
+
+
+def test_the_last_token_of_a_prompt_is_always_evaluated(
+    session: Session, engine: RecordingEngine
+) -> None:
+    session.prefill(PROMPT[:40], exact=False, check=never)
+    engine.recorded()
+    assert reused(session, engine, PROMPT[:40], exact=False) == 39
+    assert engine.recorded() == [(39, 1)]
+
+
+def test_an_exact_prompt_reuses_whole_pieces_only(
+    session: Session, engine: RecordingEngine
+) -> None:
+    session.prefill(PROMPT[:100], exact=True, check=never)
+    engine.recorded()
+    assert reused(session, engine, PROMPT[:100], exact=True) == 96
+    assert engine.recorded() == [(96, 4)]
+    assert reused(session, engine, PROMPT[:96], exact=True) == 64
+    assert engine.recorded() == [(64, 32)]
+
+
+def test_an_exact_prompt_does_not_reuse_generated_tokens(
+    session: Session, engine: RecordingEngine
+) -> None:
+    session.prefill(PROMPT[:40], exact=True, check=never)
+    for token in PROMPT[40:100]:
+        session.append(token)
+    engine.recorded()
+    assert reused(session, engine, PROMPT[:120], exact=True) == 32
+
+
+def test_an_exact_prompt_does_not_reuse_what_continued_at_another_border(
+    session: Session, engine: RecordingEngine
+) -> None:
+    session.prefill(PROMPT[:40], exact=False, check=never)
+    session.prefill(PROMPT[:110], exact=False, check=never)
+    assert engine.recorded() == [(0, 32), (32, 8), (40, 24), (64, 32), (96, 14)]
+    assert reused(session, engine, PROMPT[:110], exact=True) == 32
+
+
+def test_whole_pieces_of_an_inexact_prompt_are_exact(
+    session: Session, engine: RecordingEngine
+) -> None:
+    session.prefill(PROMPT[:110], exact=False, check=never)
+    assert reused(session, engine, PROMPT[:120], exact=True) == 96
+
+
+def test_the_logits_of_an_exact_prompt_do_not_depend_on_what_came_before(
+    smollm: Model,
+) -> None:
+    # The real model: in quantised weights the difference is large.
+    session, prompt = smollm.session, smollm.text_prompt("The quick brown fox. " * 30)
+
+    def logits(*, exact: bool) -> np.ndarray:
+        session.prefill(prompt, exact=exact, check=never)
+        return smollm.session.logits.copy()
+
+    session.rewind(0)
+    fresh = logits(exact=True)
+    session.prefill(prompt[:50], exact=False, check=never)
+    for token in prompt[50:80]:
+        session.append(token)
+    assert not np.array_equal(logits(exact=False), fresh)
+    np.testing.assert_array_equal(logits(exact=True), fresh)
+
+
+def test_what_is_rewound_and_continued_otherwise_is_not_exact(
+    session: Session, engine: RecordingEngine
+) -> None:
+    session.prefill(PROMPT[:96], exact=True, check=never)
+    session.rewind(40)
+    for token in PROMPT[40:100]:
+        session.append(token)
+    assert reused(session, engine, PROMPT[:120], exact=True) == 32
+
+
+def test_rewinding_forgets_the_rest(session: Session, engine: RecordingEngine) -> None:
+    session.prefill(PROMPT[:100], exact=True, check=never)
+    session.rewind(50)
+    engine.recorded()
+    assert len(session) == 50
+    assert reused(session, engine, PROMPT[:100], exact=True) == 32
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 3])
+def test_evaluation_can_be_stopped_before_each_piece_and_goes_on_later(
+    session: Session, engine: RecordingEngine, pieces: int
+) -> None:
+    calls = []
+
+    def check() -> None:
+        calls.append(None)
+        if len(calls) > pieces:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        session.prefill(PROMPT, exact=True, check=check)
+    assert len(engine.recorded()) == pieces
+    assert reused(session, engine, PROMPT, exact=True) == pieces * 32
+
+
+def test_the_engine_is_never_led_past_the_end_of_the_context(
+    load_tiny: Callable[..., Model],
+) -> None:
+    session = load_tiny(context_length=64).session
+    session.prefill(PROMPT[:64], exact=True, check=never)
+    with pytest.raises(ValueError, match="leave the context"):
+        session.append(len(TOKENS) - 1)
