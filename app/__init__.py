@@ -1,5 +1,7 @@
 """GPT4All's local API server without the desktop program."""
 
+__version__ = "0.1.0"
+
 from collections.abc import Mapping
 
 from flask import Config, Flask
