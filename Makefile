@@ -10,7 +10,7 @@ LLAMA_CPP := xllamacpp==2026.10.11549
 # Without what its tasks need, half a gigabyte: the tests ask as its tasks do.
 LM_EVAL := lm-eval==0.4.13
 
-.PHONY: install model run test lint clients lock oracle record bench-localdocs
+.PHONY: install model run test lint wheel clients lock oracle record bench-localdocs
 
 install: .venv/installed
 
@@ -19,7 +19,7 @@ install: .venv/installed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	touch $@
 
-# What only `make test` and `make lint` need.
+# What only `make test`, `make lint` and `make wheel` need.
 .venv/tests-installed: .venv/installed tests/requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r tests/requirements.txt
 	touch $@
@@ -48,6 +48,10 @@ lint: .venv/tests-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Builds the wheel and asks it in an empty environment.
+wheel: .venv/tests-installed
+	$(BIN)/python -m pytest tests/installed_wheel.py
 
 # Compares with llama.cpp and prints the table of docs/models.md; `record` keeps what it says
 # for `make test`.
