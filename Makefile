@@ -10,7 +10,7 @@ LLAMA_CPP := xllamacpp==2026.10.11549
 # Without what its tasks need, half a gigabyte: the tests ask as its tasks do.
 LM_EVAL := lm-eval==0.4.13
 
-.PHONY: install model run test lint clients lock oracle record bench-localdocs
+.PHONY: install model run test lint wheel clients lock oracle record bench-localdocs
 
 install: .venv/installed
 
@@ -19,13 +19,18 @@ install: .venv/installed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	touch $@
 
+# What only `make test`, `make lint` and `make wheel` need.
+.venv/tests-installed: .venv/installed tests/requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r tests/requirements.txt
+	touch $@
+
 model: install
 	$(BIN)/flask --app wsgi models default
 
 run: model
 	PORT="$(PORT)" $(BIN)/flask --app wsgi serve
 
-test: model clients
+test: model clients .venv/tests-installed
 	$(BIN)/python -m pytest
 
 # Other people's programs that the tests run, apart from the rest; Node's only if it is there.
@@ -39,10 +44,14 @@ clients: .venv-clients/installed
 		--no-deps $(LM_EVAL)
 	touch $@
 
-lint: install
+lint: .venv/tests-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Builds the wheel and asks it in an empty environment.
+wheel: .venv/tests-installed
+	$(BIN)/python -m pytest tests/installed_wheel.py
 
 # Compares with llama.cpp and prints the table of docs/models.md; `record` keeps what it says
 # for `make test`.
@@ -68,5 +77,6 @@ SETUP := $(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('s
 	e = p['options.extras_require'];
 
 lock:
-	$(SETUP) print(p['options']['install_requires'] + e['test'])" | $(LOCK) requirements.txt
+	$(SETUP) print(p['options']['install_requires'])" | $(LOCK) requirements.txt
+	$(SETUP) print(e['test'])" | $(LOCK) tests/requirements.txt --constraint requirements.txt
 	$(SETUP) print(e['clients'])" | $(LOCK) tests/clients/requirements.txt

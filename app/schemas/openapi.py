@@ -6,6 +6,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import fields
 
+from .. import __version__
 from .chat import ChatSchema
 from .completions import CompletionSchema
 from .fields import Ignored, JsonField, Unsupported
@@ -54,7 +55,7 @@ _USAGE = {
 def openapi_document(max_n: int) -> dict[str, Any]:
     """The OpenAPI document; ``max_n`` is the largest ``n``."""
     plugin = MarshmallowPlugin()
-    spec = APISpec("gpt4all-wsgi", "0.1.0", "3.1.0", plugins=[plugin])
+    spec = APISpec("gpt4all-wsgi", __version__, "3.1.0", plugins=[plugin])
     assert plugin.converter is not None
     plugin.converter.add_attribute_function(_described)  # type: ignore[no-untyped-call]
     spec.path(
