@@ -1,4 +1,4 @@
-"""From a conversation to the sources of its answer, in GPT4All's form."""
+"""Finds the sources for an answer and quotes them in the prompt, as GPT4All does."""
 
 import logging
 import math
@@ -13,7 +13,7 @@ from .scanning import as_text
 
 _log = logging.getLogger(__name__)
 
-# What a second source must score, as a share of the first one's.
+# Further sources must score at least this share of the best one's score.
 _LEAST_SHARE = 0.4
 _LONGEST_FOLLOW_UP = 200  # characters
 
@@ -21,17 +21,17 @@ _LONGEST_FOLLOW_UP = 200  # characters
 def sources(
     collections: Collections, messages: Sequence[Mapping[str, str]], limit: int, size: int = 512
 ) -> list[Source]:
-    """What the active collections hold about the last message of the user, best first.
+    """What the active collections have on the user's last message, best first.
 
-    At most ``limit`` excerpts, and none at all when nothing relates to it. ``size`` is that of
-    `ranking.search`.
+    Returns at most ``limit`` excerpts, and none if nothing relates to the message. ``size`` is
+    passed to `ranking.search`.
     """
     active = [collection for collection in collections.all() if collection.active]
     question = _question(messages)
     try:
         found = collections.search(active, question, limit, size) if active and question else []
     except LocalDocsError as error:
-        # A collection that was removed just now is no fault of who asks.
+        # If a collection was removed just now, that is not the client's fault.
         _log.warning("%s", error)
         return []
     best = next((source.hit for source in found if source.hit.relates), None)
@@ -42,9 +42,8 @@ def sources(
 def reference(source: Source) -> dict[str, Any]:
     """GPT4All's object: ``file, title, author, date, text, page, from, to``.
 
-    ``date`` is the day that the file gives itself, or on which it was modified, as
-    ``2024, September 05``. ``page``, ``from`` and ``to`` (lines) count from 1; -1 is in a format
-    that has no such thing.
+    ``date`` is the file's own date or that of its last modification, as ``2024, September 05``.
+    ``page``, ``from`` and ``to`` (lines) count from 1, or are -1 if the format has none.
     """
     snippet, file = source.hit.snippet, source.hit.file
     return {
@@ -62,7 +61,7 @@ def reference(source: Source) -> dict[str, Any]:
 def with_sources(
     messages: Sequence[Mapping[str, str]], quoted: Sequence[Source]
 ) -> list[Mapping[str, str]]:
-    """``messages`` with what is ``quoted`` in front of the user's last one, as GPT4All puts it."""
+    """``messages`` with what is ``quoted`` before the user's last one, in GPT4All's format."""
     if not quoted:
         return list(messages)
     place = _last_of_user(messages)
@@ -77,7 +76,7 @@ def with_sources(
 
 
 def _question(messages: Sequence[Mapping[str, str]]) -> str:
-    """The last message of the user, after the one before if it makes no sense alone."""
+    """The user's last message, preceded by the one before if it makes no sense alone."""
     asked = [message["content"] for message in messages if message["role"] == "user"]
     if len(asked) > 1 and len(asked[-1]) < _LONGEST_FOLLOW_UP and _words(asked[-1]) <= 1:
         return f"{asked[-2]}\n{asked[-1]}"
@@ -85,7 +84,7 @@ def _question(messages: Sequence[Mapping[str, str]]) -> str:
 
 
 def _words(text: str) -> float:
-    """About how many words say what ``text`` is about; in pairs of characters, three a word."""
+    """Roughly how many words say what ``text`` is about. Three character terms are one word."""
     return sum(1 / 3 if is_character(term) else 1 for term in content_terms(text))
 
 

@@ -47,9 +47,9 @@ def read(path: Path) -> Document:
 
 
 def _refuse_other_than_files(path: Path) -> None:
-    """Raises `UnreadableFile` for what has become a pipe or a link since it was found."""
+    """Raises `UnreadableFile` if the file has become a pipe or a link since it was found."""
     if not stat.S_ISREG(path.lstat().st_mode):
-        raise UnreadableFile("it is no file any more")
+        raise UnreadableFile("it is no longer a file")
 
 
 def is_readable(name: str) -> bool:

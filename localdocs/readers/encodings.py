@@ -93,7 +93,7 @@ def decoded(data: bytes, declared: str = "") -> str:
         # ISO encodings have control characters where those of Windows are undefined.
         text = re.sub("[\x80-\x9f]", "\ufffd", text)
     if len(_NO_TEXT.findall(text, endpos=_SAMPLE)) > 3 + min(len(text), _SAMPLE) // 10:
-        raise UnreadableFile("it is no text")
+        raise UnreadableFile("it is not text")
     return text.replace("\0", " ").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -159,7 +159,7 @@ def _controls(data: bytes) -> int:
 
 def _refuse_binary(data: bytes) -> None:
     if _controls(data) > 1 + len(data) // 100 or data.count(b"\0") > 3 + len(data) // 5:
-        raise UnreadableFile("it is no text")
+        raise UnreadableFile("it is not text")
 
 
 def _likeliest(data: bytes) -> str:
