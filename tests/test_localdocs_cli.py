@@ -59,9 +59,9 @@ def test_list_show_and_remove(run: Run, folder: Path) -> None:
     assert run("show", "Fruit").splitlines() == [
         f"Fruit, active, {folder}",
         counts,
-        "  a.txt  1 snippets, 5 words",
+        "  a.txt  1 snippet, 5 words",
         "  empty.txt  there is no text in it",
-        "  sub/b.md  1 snippets, 3 words",
+        "  sub/b.md  1 snippet, 3 words",
     ]
     assert "is unchanged" in run("remove", "Fruit")
     assert "There are none" in run("list")
@@ -86,7 +86,7 @@ def test_refresh_reads_what_has_changed(run: Run, folder: Path) -> None:
     (folder / "sub/c.txt").unlink()
     output = run("refresh", "Other")
     assert "Fruit" not in output
-    assert "Other: 1 files" in output
+    assert "Other: 1 file," in output
 
 
 def test_search_shows_snippets_with_their_places(run: Run, folder: Path) -> None:
@@ -227,12 +227,12 @@ def test_names_that_are_no_text_are_shown_and_quoted(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout.decode()
 
-    assert "Fruit: 1 files" in run("create", "Fruit", os.fsencode(folder))
+    assert "Fruit: 1 file," in run("create", "Fruit", os.fsencode(folder))
     assert f"{tmp_path}/f\ufffd" in run("list")
     shown = run("show", "Fruit")
-    assert "  s\ufffdb/caf\ufffd.txt  1 snippets" in shown
-    assert "1 files in other formats: 1 .\ufffd" in shown
-    assert "Fruit: 1 files" in run("refresh")
+    assert "  s\ufffdb/caf\ufffd.txt  1 snippet," in shown
+    assert "1 file in other formats: 1 .\ufffd" in shown
+    assert "Fruit: 1 file," in run("refresh")
     assert "s\ufffdb/caf\ufffd.txt, lines 1-1" in run("search", "Fruit", "apples")
     [found] = json.loads(run("search", "Fruit", "apples", "--json"))["references"]
     assert found["file"] == "caf\ufffd.txt"
@@ -261,7 +261,7 @@ def test_output_takes_any_letter_and_may_end_early(run: Run, folder: Path, tmp_p
     environment = {"GPT4ALL_DATA_DIR": str(tmp_path / "data"), "PYTHONIOENCODING": "cp1252"}
     show = [sys.executable, "-m", "flask", "--app", "wsgi", "localdocs", "show", "Fruit"]
     done = subprocess.run(show, cwd=ROOT, env=environment, capture_output=True, check=True)
-    assert "  ü ??.txt  1 snippets" in done.stdout.decode("cp1252")
+    assert "  ü ??.txt  1 snippet," in done.stdout.decode("cp1252")
     pipe = subprocess.PIPE
     with subprocess.Popen(show, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None

@@ -81,7 +81,9 @@ def show_command(name: str) -> None:
         if contents is None:
             return
         for file, known in sorted(contents.files.items()):
-            told = known.problem or f"{known.snippets} snippets, {known.words} words"
+            told = known.problem or (
+                f"{_number(known.snippets, 'snippet')}, {_number(known.words, 'word')}"
+            )
             click.echo(f"  {readable(file)}  {told}")
         _show_others(contents)
 
@@ -212,7 +214,7 @@ def _show_others(contents: Contents) -> None:
             f"{n} {readable(kind) or 'without a suffix'}" for kind, n in contents.others.items()
         ]
         named = ", ".join(kinds[:_KINDS]) + (", …" if len(kinds) > _KINDS else "")
-        click.echo(f"{sum(contents.others.values())} files in other formats: {named}")
+        click.echo(f"{_number(sum(contents.others.values()), 'file')} in other formats: {named}")
 
 
 def _counts(contents: Contents | None) -> str:
@@ -220,4 +222,11 @@ def _counts(contents: Contents | None) -> str:
         return "not read yet"
     failed = len(contents.problems)
     files = len(contents.files) - failed
-    return f"{files} files, {contents.snippets} snippets, {contents.words} words, {failed} failed"
+    return (
+        f"{_number(files, 'file')}, {_number(contents.snippets, 'snippet')}, "
+        f"{_number(contents.words, 'word')}, {failed} failed"
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
