@@ -109,7 +109,7 @@ def deactivate_command(name: str) -> None:
 @localdocs_cli.command("refresh")
 @click.argument("name", required=False)
 def refresh_command(name: str | None) -> None:
-    """Read what has changed in a collection's folder, or in all of them."""
+    """Read what has changed in a collection, or in all of them."""
     with _errors():
         collections = service().collections
         if name is not None:
