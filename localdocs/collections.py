@@ -107,7 +107,7 @@ class Collections:
         """Forgets a collection. Its folder is not touched. Raises `CollectionError`."""
         self.find(name)
         with self.locked(name, wait=False):
-            # First: without this file there is no collection, even if the rest cannot be deleted.
+            # First, because without this file there is no collection, even if other files stay.
             (self._place(name) / "collection.json").unlink()
         self._indexes.pop(name, None)
         shutil.rmtree(self._place(name))

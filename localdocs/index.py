@@ -27,7 +27,7 @@ _BODY_B, _BODY_LENGTH = 0.65, 80  # terms
 _HEADS_B, _HEADS_LENGTH, _HEADS_WEIGHT = 0.4, 12, 3.0
 
 _WRITER_MEGABYTES = 128
-# Segments with fewer snippets are merged when there are more than so many of them.
+# Segments below this many snippets are merged when there are more than this many of them.
 _SMALL_SEGMENT, _SMALL_SEGMENTS = 2000, 8
 
 # ``first`` has the term of that name in each snippet that begins a file or has new headings. The

@@ -16,7 +16,7 @@ from .scanning import FoundFile, readable, scan
 
 _log = logging.getLogger(__name__)
 
-# After so many bytes or files, what has been read is written and can be searched.
+# After this many bytes or files, what has been read is written and can be searched.
 _BATCH_BYTES, _BATCH_FILES = 4 << 20, 500
 
 Progress = Callable[[int, int], None]
