@@ -1,1 +1,1 @@
-"""LocalDocs: folders of one's own, searched for what relates to a question."""
+"""LocalDocs: searches your folders for text that relates to a question."""

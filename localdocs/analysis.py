@@ -1,9 +1,9 @@
-"""From a text to the terms by which it is found, the same way for every language.
+"""Turns a text into the terms it is found by, in the same way for every language.
 
-No setting and no detection: the script of each word says how it is treated. Chinese, Japanese
-and Korean become characters and pairs of them; Thai, Lao, Khmer and Burmese, which write no
-spaces either, become the words of ICU's dictionaries. What else counts as the same word is found
-when a question is asked (`lexicon`).
+There is nothing to set and no language detection: the script of each word decides. Chinese,
+Japanese and Korean become characters and pairs of them. Thai, Lao, Khmer and Burmese, which have no
+spaces either, become words from ICU's dictionaries. Other forms of a word are looked up when a
+question is asked (`lexicon`).
 """
 
 import unicodedata
@@ -34,19 +34,19 @@ _WORD = regex.compile(
     regex.VERSION1,
 )
 _CHARACTERS = regex.compile(rf"[{_PAIRED}][{_PAIRED}\p{{M}}ー]?", regex.VERSION1)
-# Error codes, part numbers, file names: found as a whole too.
+# Error codes, part numbers and file names are also found as a whole.
 _JOINED = regex.compile(r"[\p{L}\p{N}]++(?:[-_./:@#\\]++[\p{L}\p{N}]++)+")
 _QUOTED = regex.compile(r'"([^"]+)"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|「([^」]+)」')
-# What is not seen does not divide a word; the dot stays of a Turkish capital I in lower case.
+# Invisible characters do not divide a word. U+0307 remains when a Turkish İ becomes lower case.
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u180e\u200b\u2060\ufeff\u0307"))
-# A word of at least two letters with capitals at its beginning, or nothing else.
+# A word of at least two letters that begins with a capital, or has nothing but capitals.
 _CAPITALIZED = regex.compile(
     r"(?<![\p{L}\p{M}\p{N}])\p{Lu}(?:\p{Ll}++|\p{Lu}++)(?![\p{L}\p{M}\p{N}])"
 )
-_NAME = "^"  # begins the term of a name, whose case counts
-# What a word counts that is on a list of stop words, but not grammar: in a score, and in judging.
+_NAME = "^"  # begins the term of a name; its case counts
+# How much a stop word that is not grammar counts: in a score, and as evidence.
 _LISTED_WEIGHT, _LISTED_EVIDENCE = 0.3, 0.3
-_LONGEST = 64  # of a term, in characters; what is longer is cut, not lost
+_LONGEST = 64  # characters of a term; longer ones are cut, not dropped
 _STEMMERS = {
     "LATIN": "english",
     "CYRILLIC": "russian",
@@ -56,18 +56,18 @@ _STEMMERS = {
     "TAMIL": "tamil",
     "ARMENIAN": "armenian",
 }
-# Scripts whose readers leave accents or vowels out when they type.
+# Scripts whose users often leave out accents or vowels when they type.
 _FOLDED = {"LATIN", "GREEK", "ARABIC", "HEBREW"}
-# Letters that Unicode does not take for others with an accent.
+# Letters that Unicode does not decompose into a plain letter and an accent.
 _PLAIN = str.maketrans("ıđøłħŧ", "idolht")
-# A language of a large text has at least such a share of the evidence for the first one.
+# A text's further languages have at least this share of the evidence for the first one.
 _LEAST_SHARE, _MOST_LANGUAGES = 0.5, 3
-# Norwegian and Croatian have other codes there than on the lists of stop words.
+# For Norwegian and Croatian, the dictionaries use other codes than the stop-word lists.
 _DICTIONARY_CODES = {"no": "nb", "hr": "hbs"}
 
 
 def terms(text: str) -> list[str]:
-    """The terms of ``text`` in their order; each as often as it is there."""
+    """The terms of ``text`` in order, each as often as it occurs."""
     found: list[str] = []
     plain = normalized(text)
     for match in _WORD.finditer(plain):
@@ -83,7 +83,7 @@ def terms(text: str) -> list[str]:
 
 
 def names(text: str) -> list[str]:
-    """The terms of those stop words in ``text`` that may be names, for their capitals: Will, IT."""
+    """The terms of stop words in ``text`` whose capitals may make them names: Will, IT."""
     words = _CAPITALIZED.findall(text)
     return [f"{_NAME}{word}" for word in words if word.casefold() in _languages_of_stops()]
 
@@ -92,8 +92,9 @@ def names(text: str) -> list[str]:
 class Asked:
     """A term of a question.
 
-    ``weight`` is what it counts in a score, 0 to 1, and ``evidence`` in judging whether a snippet
-    has to do with the question. ``name`` says that its capital makes it one.
+    ``weight`` is how much it counts in a score, from 0 to 1, and ``evidence`` how much it counts in
+    deciding whether a snippet relates to the question. ``name`` says that its capital makes it a
+    name.
     """
 
     weight: float = 1.0
@@ -104,7 +105,7 @@ class Asked:
 def asked(text: str, spoken: Sequence[str]) -> dict[str, Asked]:
     """The different terms of a question in the languages ``spoken``.
 
-    Words that are grammar only are left out, unless there are no others.
+    Grammar words are left out, unless there are no others.
     """
     plain = normalized(text)
     words = _words(plain)
@@ -121,7 +122,7 @@ def asked(text: str, spoken: Sequence[str]) -> dict[str, Asked]:
         else:
             how = Asked(name=word.capitalize() in capitals and "de" not in spoken)
         for term in terms(word):
-            # Beside its pairs, a character alone proves nothing.
+            # In a word that also has pairs, a single character proves nothing.
             alone = len(term) == 1 < len(word) and is_character(term)
             found[term] = replace(how, evidence=0.0) if alone else how
     found |= {term: Asked() for term in _joined(plain)}
@@ -131,15 +132,16 @@ def asked(text: str, spoken: Sequence[str]) -> dict[str, Asked]:
 
 
 def _capitals(text: str) -> set[str]:
-    """The words of a question that may be names: with a capital, unless most have one."""
+    """The words of a question that may be names: those with a capital, unless most have one."""
     words = _CAPITALIZED.findall(text.partition(" ")[2])
     return set(words) if 2 * len(words) <= len(text.split()) else set()
 
 
 def languages(text: str, here: Sequence[str]) -> list[str]:
-    """The languages in which a question may be, those that are ``here`` if they are likely.
+    """The languages a question may be in, as ISO 639-1 codes.
 
-    If all of its words are stop words, it may be in a language that is not likely. ISO 639-1.
+    They are the likely languages that are also ``here``. If there are none, they are the likely
+    ones, or, if all words are stop words, all that are ``here``.
     """
     words = _words(normalized(text))
     likely, most = _likely(words)
@@ -148,7 +150,7 @@ def languages(text: str, here: Sequence[str]) -> list[str]:
 
 
 def content_terms(text: str) -> list[str]:
-    """The terms of ``text`` that say what it is about: those of stop words are left out."""
+    """The terms of ``text`` that say what it is about, that is, without stop words."""
     words = _words(normalized(text))
     likely, _ = _likely(words)
     listed = _listed(likely)
@@ -156,7 +158,7 @@ def content_terms(text: str) -> list[str]:
 
 
 def languages_of(words: Iterable[str]) -> list[str]:
-    """The languages of a large text with these words, which has many of their stop words."""
+    """The languages of a large text with these words, judged by its stop words."""
     counts = _stop_words_in(words)
     weights = {language: n * n / len(_stops()[language]) for language, n in counts.items()}
     least = _LEAST_SHARE * max(weights.values(), default=0)
@@ -165,32 +167,32 @@ def languages_of(words: Iterable[str]) -> list[str]:
 
 
 def is_character(term: str) -> bool:
-    """Whether ``term`` is a character, or a pair of them, of a script that is not cut at words."""
+    """Whether ``term`` is one or two characters of a script that is not divided into words."""
     return len(term) <= 2 and _CHARACTERS.fullmatch(term) is not None
 
 
 def normalized(text: str) -> str:
-    """``text`` without what does not count in comparing.
+    """``text`` without what comparisons ignore.
 
-    That is case, width, ligatures, line breaks, and what is not seen.
+    That is case, width, ligatures, line breaks and invisible characters.
     """
     text = unicodedata.normalize("NFKC", text).casefold().translate(_UNSEEN)
     return " ".join(text.split())
 
 
 def quoted(text: str) -> list[str]:
-    """The phrases in ``text`` that stand in quotation marks, normalized."""
+    """The phrases in quotation marks in ``text``, normalized."""
     phrases = (normalized("".join(filter(None, groups))) for groups in _QUOTED.findall(text))
     return [phrase for phrase in phrases if phrase]
 
 
 def folded(words: Iterable[str]) -> list[str]:
-    """Each word without its accents and vowel signs, where readers leave them out."""
+    """Each word without the accents and vowel signs that users of its script leave out."""
     return [word if word.isascii() else _folded(word) for word in words]
 
 
 def stems(words: Sequence[str]) -> list[str]:
-    """What each word shares with its other forms, by the stemmer of its script."""
+    """The stem of each word, made by the stemmer of its script."""
     by_script: dict[str, list[int]] = {}
     for place, word in enumerate(words):
         by_script.setdefault(_script(word), []).append(place)
@@ -204,10 +206,9 @@ def stems(words: Sequence[str]) -> list[str]:
 
 
 def lemmas(words: Iterable[str], language: str) -> list[str]:
-    """The form under which a dictionary of ``language`` has each word: feed for fed.
+    """The form of each word that a dictionary of ``language`` lists: feed for fed.
 
-    A word is its own lemma in a language without a dictionary, or when the dictionary does not
-    have it.
+    If there is no dictionary, or the word is not in it, the word is its own lemma.
     """
     language = _DICTIONARY_CODES.get(language, language)
     if language not in SUPPORTED_LANGUAGES:
@@ -224,7 +225,7 @@ def _joined(text: str) -> list[str]:
 
 
 def _likely(words: Sequence[str]) -> tuple[list[str], int]:
-    """The languages that have most of ``words`` among their stop words, and how many that is."""
+    """The languages with most of ``words`` among their stop words, and how many those are."""
     counts = _stop_words_in(words)
     most = max(counts.values(), default=0)
     return [language for language, count in counts.items() if count == most], most
@@ -236,14 +237,14 @@ def _listed(languages: Iterable[str]) -> frozenset[str]:
 
 
 def _stop_words_in(words: Iterable[str]) -> Counter[str]:
-    """How many of ``words`` each language has among its stop words."""
+    """How many of ``words`` are stop words of each language."""
     known = _languages_of_stops()
     return Counter(language for word in words for language in known.get(word, ()))
 
 
 @lru_cache
 def _function_words(language: str) -> frozenset[str]:
-    """The words of a language that are grammar only; all stop words where no list says more."""
+    """The grammar words of a language, or all its stop words if there is no list of them."""
     return frozenset(stoplists[language]) if language in stoplists else _stops()[language]
 
 
@@ -263,7 +264,7 @@ def _stops() -> Mapping[str, frozenset[str]]:
 
 @lru_cache
 def _lemmatizer() -> Lemmatizer:
-    # A dictionary takes 4 to 25 MB (the other kind, 140), and half a second when it is read.
+    # A dictionary takes 4 to 25 MB (the other kind takes 140) and half a second to read.
     dictionaries = StreamDictionaryFactory(cache_max_size=len(SUPPORTED_LANGUAGES))
     return Lemmatizer(lemmatization_strategy=DefaultStrategy(dictionary_factory=dictionaries))
 

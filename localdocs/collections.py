@@ -1,4 +1,4 @@
-"""The collections: which there are, and what was read of each."""
+"""The collections, and what was read from each of them."""
 
 import hashlib
 import json
@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 class Collection:
     """A named folder whose files can be quoted.
 
-    ``active`` says whether chats use it. ``index`` is the name of the index's folder: a new one
-    each time that it is made anew.
+    ``active`` says whether chats use it. ``index`` is the name of the index's folder, which changes
+    each time the index is built again.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Collection:
 
 @dataclass(frozen=True)
 class Source:
-    """A snippet that was found, and in which collection."""
+    """A snippet that was found, and its collection."""
 
     collection: Collection
     hit: "Hit"
@@ -86,14 +86,14 @@ class Collections:
         if (collection := _load(self._place(name) / "collection.json")) is not None:
             return collection
         names = ", ".join(collection.name for collection in self.all()) or "none"
-        raise CollectionError(f"There is no collection {name!r}. There are: {names}.")
+        raise CollectionError(f"There is no collection {name!r}. Existing collections: {names}.")
 
     def create(self, name: str, folder: Path) -> Collection:
-        """Makes a collection, of which nothing is read yet. Raises `CollectionError`."""
+        """Makes a collection without reading anything yet. Raises `CollectionError`."""
         if not name.strip() or not name.isprintable() or len(name) > 200:
-            raise CollectionError("A collection's name has 1 to 200 printable characters.")
+            raise CollectionError("A collection's name must have 1 to 200 printable characters.")
         if _load(self._place(name) / "collection.json") is not None:
-            raise CollectionError(f"There is a collection {name!r} already.")
+            raise CollectionError(f"There is already a collection {name!r}.")
         folder = folder.expanduser().resolve()
         if not folder.is_dir():
             raise CollectionError(f"There is no folder {readable(folder)}.")
@@ -107,10 +107,10 @@ class Collections:
         self._save(replace(self.find(name), active=active))
 
     def remove(self, name: str) -> None:
-        """Forgets a collection; its folder stays as it is. Raises `CollectionError`."""
+        """Forgets a collection. Its folder is not touched. Raises `CollectionError`."""
         self.find(name)
         with self.locked(name, wait=False):
-            # First: without it there is no collection, whatever else can be deleted.
+            # First, because without this file there is no collection, even if other files stay.
             (self._place(name) / "collection.json").unlink()
         self._indexes.pop(name, None)
         shutil.rmtree(self._place(name))
@@ -126,13 +126,13 @@ class Collections:
         return self._indexes[name]
 
     def snapshot(self, name: str) -> "Snapshot":
-        """What the index of a collection holds now. Raises `CollectionError`, `DamagedIndex`."""
+        """The current state of an index. Raises `CollectionError` and `DamagedIndex`."""
         index = self.index(name)
         with _refusal_noticed(name, index.folder):
             return index.snapshot()
 
     def discard_index(self, name: str) -> None:
-        """Deletes the index of a collection; another one begins empty."""
+        """Deletes the index of a collection. The next one starts empty."""
         collection = self.find(name)
         self._save(replace(collection, index=_new_index()))
         shutil.rmtree(self._place(name) / collection.index, ignore_errors=True)
@@ -140,8 +140,7 @@ class Collections:
     def contents(self, name: str) -> Contents | None:
         """What the index of a collection holds.
 
-        None when it was made in another way than is done today. Raises `CollectionError` and
-        `DamagedIndex`.
+        None if the index is in an outdated format. Raises `CollectionError` and `DamagedIndex`.
         """
         index, snapshot = self.index(name), self.snapshot(name)
         try:
@@ -154,8 +153,8 @@ class Collections:
     ) -> list[Source]:
         """The excerpts of some collections that fit ``question`` best, best first.
 
-        ``size`` is that of `ranking.search`. A damaged index is discarded, and the next refresh
-        makes it again. An index that cannot be read is left out, because it may come back.
+        ``size`` is passed to `ranking.search`. A damaged index is discarded; the next refresh
+        builds it again. An index that cannot be read is left out, because it may come back.
         """
         with self._searching:
             opened = {c: s for c in collections if (s := self._opened(c)) is not None}
@@ -166,7 +165,7 @@ class Collections:
     def _hits(
         self, opened: "dict[Collection, Snapshot]", question: str, limit: int, size: int
     ) -> "list[Hit] | None":
-        """What is found; None if something of what is ``opened`` fails, which is taken out."""
+        """What is found; None if an index fails. That index is removed from ``opened``."""
         from .ranking import search
 
         try:
@@ -183,7 +182,7 @@ class Collections:
         return None
 
     def _opened(self, collection: Collection) -> "Snapshot | None":
-        """What there is to search in a collection; None, and a warning, if it cannot be read."""
+        """The snapshot of a collection. If it cannot be read, None and a warning."""
         try:
             snapshot = self.snapshot(collection.name)
         except DamagedIndex as error:
@@ -196,14 +195,14 @@ class Collections:
         return None
 
     def _discard_damaged(self, collection: Collection, error: DamagedIndex) -> None:
-        _log.warning("%s. Refresh %r to make it anew.", error, collection.name)
+        _log.warning("%s. Refresh %r to build it again.", error, collection.name)
         try:
             self.discard_index(collection.name)
         except (CollectionError, OSError) as reason:
             self._warn(collection, f"It cannot be discarded: {reason}")
 
     def _warn(self, what: Hashable, text: str) -> None:
-        """Logs what is wrong with something, once until it is well again."""
+        """Logs a problem, but not again until it has gone away or changed."""
         if self._warned.get(what) != text:
             self._warned[what] = text
             _log.warning("%s", text)
@@ -212,8 +211,8 @@ class Collections:
     def locked(self, name: str, wait: bool) -> Iterator[None]:
         """Keeps other processes from writing the index.
 
-        Raises `CollectionBusy`, which names the process that has the lock, if it shall not
-        ``wait``.
+        If another process has the lock, waits for it, or, without ``wait``, raises
+        `CollectionBusy`, which names that process.
         """
         from filelock import FileLock, Timeout
 
@@ -222,7 +221,7 @@ class Collections:
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout as error:
             by = holder.read_text(encoding="ascii") if holder.exists() else "?"
-            raise CollectionBusy(f"Process {by} is just reading {name!r}.") from error
+            raise CollectionBusy(f"Process {by} is already reading {name!r}.") from error
         try:
             holder.write_text(str(os.getpid()), encoding="ascii")
             yield
@@ -274,20 +273,20 @@ def _fails(snapshot: "Snapshot", question: str) -> bool:
 
 @contextmanager
 def _refusal_noticed(name: str, folder: Path) -> Iterator[None]:
-    """Raises `CollectionError` for what the operating system refuses."""
+    """Raises `CollectionError` if the operating system refuses access."""
     try:
         yield
     except OSError as error:
         raise CollectionError(_unreadable(name, error)) from error
     except DamagedIndex as error:
-        # Whoosh takes a folder that cannot be listed for an empty one.
+        # Whoosh treats a folder that cannot be listed as empty.
         if (refusal := _refusal(folder)) is not None:
             raise CollectionError(_unreadable(name, refusal)) from error
         raise
 
 
 def _refusal(folder: Path) -> OSError | None:
-    """Why a folder that is there cannot be listed."""
+    """Why an existing folder cannot be listed; None if it can, or is not there."""
     try:
         os.scandir(folder).close()
     except FileNotFoundError:

@@ -1,18 +1,18 @@
-"""What was read of a collection, as it is kept beside the snippets."""
+"""What was read from a collection; it is stored next to the snippets."""
 
 import json
 from dataclasses import asdict, dataclass, field
 
-# Change it when other terms or weights are made of a text: every index is then made again.
+# Change it when texts get other terms or weights: every index is then built again.
 _FORMAT = 2
 
 
 @dataclass(frozen=True)
 class FileState:
-    """A file as it was read; ``version`` is that of `FoundFile`.
+    """A file as it was read; ``version`` comes from `FoundFile`.
 
-    ``problem`` says why it has no snippets, and ``opened`` whether that is known from its
-    inside.
+    ``problem`` says why it has no snippets. ``opened`` is False if the file was not opened at
+    all.
     """
 
     version: tuple[int, int, int]
@@ -26,7 +26,7 @@ class FileState:
 class Contents:
     """What is in an index: the files that were read, by name, and the size of the snippets.
 
-    ``others`` says how many files there were in other formats, by suffix, the most frequent first.
+    ``others`` counts the files in other formats by suffix, most frequent first.
     """
 
     snippet_size: int
@@ -40,7 +40,7 @@ class Contents:
 
     @property
     def words(self) -> int:
-        """How many words are in them."""
+        """How many words the snippets have."""
         return sum(state.words for state in self.files.values())
 
     @property
@@ -50,12 +50,12 @@ class Contents:
 
 
 def manifest(contents: Contents) -> str:
-    """``contents`` as a text for `parsed`."""
+    """Turns ``contents`` into text that `parsed` reads."""
     return json.dumps({"format": _FORMAT, **asdict(contents)})
 
 
 def parsed(manifest: str) -> Contents | None:
-    """What `manifest` was made of; None if that is done in another way today.
+    """Reads what `manifest` wrote; None if it is in an outdated format.
 
     Raises `ValueError`, `KeyError`, `TypeError` or `AttributeError` if it is damaged.
     """

@@ -1,10 +1,10 @@
 """What can go wrong with collections and their files.
 
 LocalDocsError
-├── CollectionError   a collection that is not there, or cannot be made
+├── CollectionError   a collection that does not exist, or cannot be made
 │   └── CollectionBusy  another process is writing it
 ├── DamagedIndex      an index whose files cannot be used
-└── UnreadableFile    a file that gives no text
+└── UnreadableFile    a file without readable text
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ class LocalDocsError(Exception):
 
 
 class CollectionError(LocalDocsError):
-    """A collection is not there or cannot be made. The text says why."""
+    """A collection does not exist or cannot be made. The text says why."""
 
 
 class CollectionBusy(CollectionError):
@@ -23,7 +23,7 @@ class CollectionBusy(CollectionError):
 
 
 class DamagedIndex(LocalDocsError):
-    """The files of the index in ``folder`` cannot be used; it must be made anew."""
+    """The files of the index in ``folder`` cannot be used; it must be built again."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(f"The index in {folder} is damaged: {reason}")
@@ -31,4 +31,4 @@ class DamagedIndex(LocalDocsError):
 
 
 class UnreadableFile(LocalDocsError):
-    """A file gives no text. The text says why."""
+    """No text can be read from a file. The message says why."""

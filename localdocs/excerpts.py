@@ -1,4 +1,4 @@
-"""From snippets that were found to what is quoted: neighbours become one, and short ones grow."""
+"""Makes excerpts from the snippets that were found: joins neighbours and extends short ones."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from .index import SourceFile
 from .snippets import Snippet
 from .union import Union
 
-# So many snippets are looked at beyond those that are quoted, for neighbours of these; so many
-# become one excerpt.
+# How many snippets beyond those that are quoted may be joined to them as neighbours, and how many
+# make the longest excerpt.
 MORE, _LONGEST = 7, 3
 
 
 def joined(ranked: Sequence[int], follows: NDArray[np.bool_], limit: int) -> list[list[int]]:
-    """The numbers of the snippets of each of the ``limit`` best excerpts, in ascending order.
+    """The snippet numbers of each of the ``limit`` best excerpts, in ascending order.
 
-    ``ranked`` are snippets, best first; ``follows`` is `Union.follows`.
+    ``ranked`` are the snippets, best first. ``follows`` is `Union.follows`.
     """
     excerpts: list[list[int]] = []
     for number in ranked:
@@ -37,10 +37,10 @@ def joined(ranked: Sequence[int], follows: NDArray[np.bool_], limit: int) -> lis
 
 
 def excerpt(whole: Union, numbers: Sequence[int], size: int) -> tuple[int, SourceFile, Snippet]:
-    """Which index some neighbouring snippets are in, their file, and themselves as one.
+    """Joins neighbouring snippets; returns the number of their index, their file, and the excerpt.
 
-    It begins with the headings above it. If it is shorter than ``size`` characters, the
-    sentences before it, on the same page, and those after it are added.
+    The excerpt begins with the headings above it. If it is shorter than ``size`` characters, it
+    also gets the sentences after it, and those before it on the same page.
     """
     source, file, first = whole.stored(numbers[0])
     pieces = [first, *(whole.stored(number)[2] for number in numbers[1:])]
@@ -69,7 +69,7 @@ def excerpt(whole: Union, numbers: Sequence[int], size: int) -> tuple[int, Sourc
 
 
 def _around(before: list[str], after: list[str], room: int) -> tuple[str, str]:
-    """So many of the last sentences ``before`` and the first ``after`` as there is room for."""
+    """As many of the last sentences ``before`` and the first ones ``after`` as fit."""
     head = tail = ""
     while before or after:
         if after:
@@ -94,7 +94,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _heading(headings: str, text: str) -> str:
-    """The line with ``headings`` for an excerpt; without the last if ``text`` begins with that."""
+    """The line of ``headings``, without the last one if ``text`` begins with it."""
     line = text.partition("\n")[0].strip("# ")
     above = headings.removesuffix(line).removesuffix(" > ") if line else headings
     return f"{above}\n" if above else ""

@@ -1,4 +1,4 @@
-"""The index of one collection, in Whoosh's files."""
+"""The index of one collection, stored in Whoosh's files."""
 
 import errno
 import json
@@ -21,20 +21,20 @@ from .lexicon import Lexicon
 from .postings import ArrayCodec, WeightedTerms, postings
 from .snippets import Snippet
 
-# BM25F's part that is known when a snippet is written, for the length that counts as usual is
-# fixed and not the mean of the collection. Tuned on Cranfield (benchmarks/retrieval.py).
+# The part of BM25F that is known when a snippet is written. That works because the usual length is
+# fixed, not the collection's mean. Tuned on Cranfield (benchmarks/retrieval.py).
 _BODY_B, _BODY_LENGTH = 0.65, 80  # terms
 _HEADS_B, _HEADS_LENGTH, _HEADS_WEIGHT = 0.4, 12, 3.0
 
 _WRITER_MEGABYTES = 128
-# Small segments are merged when there are so many of them.
+# Segments below this many snippets are merged when there are more than this many of them.
 _SMALL_SEGMENT, _SMALL_SEGMENTS = 2000, 8
 
-# ``first`` has the term of that name in the first snippet of each file and below other headings;
-# those that follow have the next numbers.
+# ``first`` has the term of that name in each snippet that begins a file or has new headings. The
+# snippets that follow it have the next numbers.
 _SCHEMA = Schema(file=WeightedTerms(), first=WeightedTerms(), stored=STORED, terms=WeightedTerms())
 
-# Postings that are kept after a question, 8 bytes each.
+# How many postings are kept after a question, at 8 bytes each.
 _MOST_RECENT = 8_000_000
 
 Ids = NDArray[np.integer]
@@ -44,7 +44,7 @@ Floats = NDArray[np.float32]
 class Postings(NamedTuple):
     """The sorted ``ids`` of the snippets with a term, and its frequency in each, float32.
 
-    How frequencies are counted is said at `_frequencies`. ``weight`` is what the term counts.
+    `_frequencies` explains how they are counted. ``weight`` is how much the term counts.
     """
 
     ids: Ids
@@ -56,8 +56,8 @@ class Postings(NamedTuple):
 class SourceFile:
     """A file whose snippets are in the index.
 
-    ``name`` is its path below the folder, with ``/``; ``date`` the day that it gives itself, or
-    on which it was modified, ``YYYY-MM-DD``; ``tags`` are words by which it shall be found.
+    ``name`` is its path below the folder, with ``/``. ``date`` is its own date or that of its last
+    modification, ``YYYY-MM-DD``. ``tags`` are more words to find it by.
     """
 
     name: str
@@ -68,10 +68,10 @@ class SourceFile:
 
 
 class SnippetIndex:
-    """The snippets of a collection's files in ``folder``, which is made if it is not there.
+    """The snippets of a collection's files. The index is in ``folder``, which is made if needed.
 
-    Can be read while one process writes. Every method raises `DamagedIndex` when the files cannot
-    be used.
+    It can be read while one process writes it. Every method raises `DamagedIndex` if the files
+    cannot be used.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -90,10 +90,10 @@ class SnippetIndex:
         added: Iterable[tuple[SourceFile, Iterable[Snippet]]],
         manifest: str,
     ) -> None:
-        """Removes the snippets of the files named ``removed``, then adds those of others.
+        """Removes the snippets of the files named ``removed``, then adds those of ``added``.
 
-        ``manifest`` is a text that is kept with them. All of it can be found afterwards, or
-        nothing of it when it is broken off.
+        ``manifest`` is a text that is stored with them. If this is interrupted, nothing of it takes
+        effect.
         """
         with _damage_noticed(self.folder):
             writer = self._index.writer(limitmb=_WRITER_MEGABYTES, codec=ArrayCodec())
@@ -113,7 +113,7 @@ class SnippetIndex:
                     path.unlink()
 
     def snapshot(self) -> "Snapshot":
-        """What was committed last."""
+        """The state of the last commit."""
         with _damage_noticed(self.folder):
             generation = self._index.latest_generation()
             if self._snapshot is None or self._snapshot.generation != generation:
@@ -130,7 +130,7 @@ class SnippetIndex:
             except FileNotFoundError:
                 if self._index.latest_generation() == generation:
                     raise
-                continue  # a writer has committed in between
+                continue  # a writer has committed in the meantime
             if self._index.latest_generation() == generation:
                 return Snapshot(self.folder, generation, reader, manifest, lexicons)
 
@@ -139,12 +139,12 @@ class SnippetIndex:
 
 
 class Snapshot:
-    """The index after one commit. Not for several threads at once.
+    """The index after one commit. It is not thread-safe.
 
-    Its snippets are numbered up to ``size``, the ``deleted`` ones among them; ``count`` is how
-    many there are without those. ``follows``, bool [size], says whether a snippet is in the same
-    file, and below the same headings, as the one before. ``manifest`` is what
-    `SnippetIndex.write` was given (at first empty).
+    Its snippets are numbered up to ``size``, including the ``deleted`` ones; ``count`` leaves those
+    out. ``follows``, bool [size], says whether a snippet is in the same file and under the same
+    headings as the one before. ``manifest`` is what `SnippetIndex.write` was given, at
+    first empty.
     """
 
     def __init__(
@@ -181,9 +181,10 @@ class Snapshot:
     def postings(
         self, wanted: Callable[[Lexicon], Mapping[str, float]], start: int
     ) -> Iterator[Postings]:
-        """The postings here of some terms, with ``start`` added to the ids.
+        """The postings of some terms, with ``start`` added to the ids.
 
-        ``wanted`` makes of the words of a part of the index the terms, and what each counts.
+        ``wanted`` is given the words of a part of the index, and returns the terms with their
+        weights.
         """
         with _damage_noticed(self._folder):
             parts = list(zip(self._segments, self._lexicons(), strict=True))
@@ -196,7 +197,7 @@ class Snapshot:
                     yield Postings(ids + place, frequencies, weight)
 
     def _read(self, number: int, term: str) -> tuple[NDArray[np.uint32], Floats]:
-        """The ids and frequencies of a term in a segment, kept for the next questions."""
+        """The ids and frequencies of a term in a segment; they are kept for later questions."""
         segment, _ = self._segments[number]
         with _damage_noticed(self._folder):
             found = postings(segment, "terms", _SCHEMA["terms"].to_bytes(term))
@@ -230,20 +231,20 @@ class Snapshot:
 
 @contextmanager
 def _damage_noticed(folder: Path) -> Iterator[None]:
-    """Turns whatever Whoosh raises over files that are no index into `DamagedIndex`."""
+    """Turns whatever Whoosh raises for files that are not an index into `DamagedIndex`."""
     try:
         yield
     except MemoryError:
         raise
     except Exception as error:
-        # Of the operating system's errors, those of a wrong name or place in a file.
+        # Of the operating system's errors, only a wrong name or position means damage.
         if isinstance(error, OSError) and error.errno not in {errno.ENOENT, errno.EINVAL}:
             raise
         raise DamagedIndex(folder, repr(error)) from error
 
 
 def _add(writer: Any, file: SourceFile, pieces: Iterable[Snippet]) -> None:
-    # A file is found by what is said of it, and a snippet by the headings above it.
+    # A file is found by what it says about itself, and a snippet by the headings above it.
     heads = terms(" ".join((file.name.replace("/", " "), file.title, file.author, file.tags)))
     above = None
     for piece in pieces:
@@ -257,7 +258,7 @@ def _add(writer: Any, file: SourceFile, pieces: Iterable[Snippet]) -> None:
 
 
 def _frequencies(body: list[str], heads: list[str]) -> dict[str, float]:
-    """The frequency of each term as BM25F counts it: by field, and less in a long one."""
+    """The frequency of each term as BM25F counts it: by field, and less in a long field."""
     body_norm = 1 - _BODY_B + _BODY_B * len(body) / _BODY_LENGTH
     heads_norm = 1 - _HEADS_B + _HEADS_B * len(heads) / _HEADS_LENGTH
     frequencies = {term: count / body_norm for term, count in Counter(body).items()}
@@ -267,9 +268,9 @@ def _frequencies(body: list[str], heads: list[str]) -> dict[str, float]:
 
 
 def _merged(writer: Any, segments: list[Any]) -> list[Any]:
-    """Writes small segments, if they are many, and those of deleted snippets again.
+    """Merges small segments if there are many, and rewrites segments of mostly deleted snippets.
 
-    Returns the others. Whoosh's own policy would write large ones again and again.
+    Returns the other segments. Whoosh's own policy would rewrite large ones again and again.
     """
     small = {s for s in segments if s.doc_count_all() < _SMALL_SEGMENT}
     merged = {s for s in segments if 2 * s.deleted_count() > s.doc_count_all()}

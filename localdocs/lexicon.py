@@ -1,10 +1,9 @@
-"""Other forms of a word of a question: inflected, irregular, without accents, or in compounds.
+"""Finds other forms of a question's words: inflected, irregular, without accents, in compounds.
 
-What counts as a form is found by what the words of the index have in common with it: the stem
-that the stemmer of their script leaves (keys, key), the lemma in the question's language (feeds,
-fed), and the same without accents (cafe, café). Forms begin alike in the languages for which there
-is nothing of this (ubezpieczenie, ubezpieczenia), and a compound ends or begins with the word
-(Krankenversicherung, Versicherung).
+A word of the index is a form of a question's word if both have the same stem (keys, key), the same
+lemma in the question's language (feeds, fed), or the same letters without accents (cafe, café). For
+languages without stemmer and dictionary, words that begin alike are forms (ubezpieczenie,
+ubezpieczenia). A compound begins or ends with the word (Krankenversicherung, Versicherung).
 """
 
 from bisect import bisect_left
@@ -12,19 +11,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .analysis import folded, is_character, languages_of, lemmas, stems
 
-# By how much a form counts less than the word itself; tuned with benchmarks/retrieval.py.
+# How much a form counts, where the word itself counts 1. Tuned with benchmarks/retrieval.py.
 _STEM, _LEMMA, _FOLDED, _RELATED = 0.9, 0.8, 0.4, 0.25
-_SHORTEST = 5  # letters: below it, words that begin or end alike have nothing in common
+_SHORTEST = 5  # letters; shorter words begin or end alike by chance
 _LONGEST_ENDING = 3
 _MOST = 32
-_MOST_RECENT = 10_000  # words whose forms are kept after a question
+_MOST_RECENT = 10_000  # words whose forms are kept for later questions
 
 
 class Lexicon:
-    """The words of a part of the index, and in which ``languages`` they are."""
+    """The words of a part of the index, and their ``languages``."""
 
     def __init__(self, terms: Iterable[str]) -> None:
-        # Without numbers, part numbers, and pairs of characters: they have no other forms.
+        # Numbers, part numbers and character pairs are left out: they have no other forms.
         self._words = [term for term in terms if _is_word(term)]
         stemmed = stems(self._words)
         bare = stems(folded(self._words))
@@ -36,9 +35,9 @@ class Lexicon:
         self.languages = languages_of(self._words)
 
     def forms(self, word: str, spoken: Iterable[str]) -> dict[str, float]:
-        """The words here that are forms of ``word``, and what they count; itself counts 1.
+        """The words here that are forms of ``word``, with what each counts. ``word`` counts 1.
 
-        ``spoken`` are the languages in which the question may be.
+        ``spoken`` are the languages that the question may be in.
         """
         key = word, *spoken
         if key not in self._recent:
@@ -60,7 +59,7 @@ class Lexicon:
         return found
 
     def parts(self, word: str) -> dict[str, float]:
-        """The words here with which ``word``, perhaps a compound, begins or ends."""
+        """The words here that ``word``, perhaps a compound, begins or ends with."""
         [bare] = stems(folded([word]))
         beginnings = {bare[:cut] for cut in range(_SHORTEST, len(bare))}
         endings = {bare[cut:] for cut in range(1, len(bare) - _SHORTEST + 1)}
@@ -86,7 +85,7 @@ class Lexicon:
 
 
 def _is_word(term: str) -> bool:
-    # Vowel signs are no letters.
+    # Vowel signs do not count as letters.
     return (term.isalpha() or (term[0].isalpha() and not term.isascii())) and not is_character(term)
 
 
@@ -104,7 +103,7 @@ def _words_of(entries: list[str]) -> list[str]:
 
 
 def _beginning(entries: list[str], beginning: str) -> list[str]:
-    """Those of the sorted ``entries`` that have a beginning; not all if they are many."""
+    """The sorted ``entries`` with a given beginning, or some of them if there are many."""
     first = bisect_left(entries, beginning)
     last = bisect_left(entries, beginning + "\U0010ffff", lo=first)
     return entries[first : min(last, first + _MOST)]

@@ -1,8 +1,8 @@
 """Whoosh's index files, with posting lists that numpy can read.
 
-Whoosh 2.7 keeps postings in pickled, zipped blocks of 128 and goes through them one by one,
-in Python: 300 ms for a question over 20,000 snippets. Here a list is two arrays, and a
-question over 200,000 takes 10 ms.
+Whoosh 2.7 stores postings in pickled, zipped blocks of 128 and goes through them one by one in
+Python, which takes 300 ms for a question over 20,000 snippets. Here a list is two arrays, and a
+question over 200,000 snippets takes 10 ms.
 """
 
 import struct
@@ -18,14 +18,14 @@ from whoosh.fields import FieldType
 from whoosh.formats import Existence
 from whoosh.matching import ListMatcher
 
-# How Whoosh's W3TermInfo keeps the number of documents and the place of the postings.
+# How Whoosh's W3TermInfo stores the number of documents and the position of the postings.
 _COUNT, _START = struct.Struct("!I"), struct.Struct("!q")
 
 
 class WeightedTerms(FieldType):  # type: ignore[misc]
     """A field whose value is a mapping from its terms to their weights."""
 
-    # The weights are the postings' own, and no lengths are needed beside them.
+    # The postings have the weights themselves, so they need no lengths.
     format = Existence()
     indexed = True
     stored = scorable = unique = spelling = sortable = False
@@ -38,21 +38,21 @@ class WeightedTerms(FieldType):  # type: ignore[misc]
     def index(
         self, value: Mapping[str, float], **kwargs: Any
     ) -> Iterator[tuple[bytes, int, float, bytes]]:
-        """Each term as Whoosh wants it: its bytes, frequency, weight, and no value."""
+        """Each term as Whoosh wants it: its bytes, frequency, weight, and an empty value."""
         for term, weight in value.items():
             yield self.to_bytes(term), 1, weight, b""
 
     def to_bytes(self, value: str | bytes) -> bytes:
-        """The term as it is in the index. Names of files can hold half surrogate pairs."""
+        """The term as it is in the index. File names can contain half surrogate pairs."""
         return value if isinstance(value, bytes) else value.encode(errors="surrogatepass")
 
     def from_bytes(self, value: bytes) -> str:
-        """The term again."""
+        """The reverse of `to_bytes`."""
         return value.decode(errors="surrogatepass")
 
 
 class ArrayMatcher(ListMatcher):  # type: ignore[misc]
-    """A term's postings: ``ids``, uint32, of documents and ``weights``, float32, in them."""
+    """A term's postings: the ``ids``, uint32, of documents, and its ``weights``, float32."""
 
     def __init__(self, ids: NDArray[np.uint32], weights: NDArray[np.float32], **how: Any) -> None:
         super().__init__(ids, weights, **how)
@@ -60,24 +60,24 @@ class ArrayMatcher(ListMatcher):  # type: ignore[misc]
         self.weights = weights
 
     def id(self) -> int:
-        """The document at the matcher's place."""
+        """The document at the matcher's position."""
         return int(self.ids[self._i])
 
     def weight(self) -> float:
-        """The weight at the matcher's place."""
+        """The weight at the matcher's position."""
         return float(self.weights[self._i])
 
     def value(self) -> bytes:
-        """Nothing: all is in the weights."""
+        """Nothing, because the weights have everything."""
         return b""
 
 
 def postings(
     segment: Any, field: str, term: bytes
 ) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-    """The ids and weights of a term in a segment, also in deleted documents.
+    """The ids and weights of a term in a segment, including deleted documents.
 
-    The public `postings` takes five times as long, and goes through all in search of the deleted.
+    Whoosh's public `postings` takes five times as long, because it looks for deleted documents.
     """
     terms = segment._terms
     data = terms._tindex.get(terms._keycoder(field, term))
@@ -96,20 +96,20 @@ def _arrays(file: Any, start: int, count: int) -> tuple[NDArray[np.uint32], NDAr
 
 
 class ArrayCodec(W3Codec):  # type: ignore[misc]
-    """Whoosh's codec but for the postings."""
+    """Whoosh's codec, with another format for the postings."""
 
     def field_writer(self, storage: Any, segment: Any) -> "_FieldWriter":
-        """What writes a segment's terms."""
+        """The writer of a segment's terms."""
         return _FieldWriter(self, storage, segment)
 
     def postings_writer(self, dbfile: Any, byteids: bool = False) -> "_ArrayWriter":
-        """What writes the postings of one term after another."""
+        """The writer of the postings, one term after another."""
         return _ArrayWriter(dbfile)
 
     def postings_reader(
         self, dbfile: Any, terminfo: Any, format_: Any, term: Any = None, scorer: Any = None
     ) -> ArrayMatcher:
-        """A term's postings. Raises `ValueError` when the file ends before they do."""
+        """A term's postings. Raises `ValueError` if the file ends too early."""
         start, _ = terminfo.extent()
         arrays = _arrays(dbfile, start, terminfo.doc_frequency())
         return ArrayMatcher(*arrays, format=format_, scorer=scorer, term=term, terminfo=terminfo)
@@ -117,12 +117,12 @@ class ArrayCodec(W3Codec):  # type: ignore[misc]
 
 class _FieldWriter(W3FieldWriter):  # type: ignore[misc]
     def add_postings(self, schema: Any, lengths: Any, items: Iterable[Any]) -> None:
-        # Looking up a length for each posting would be a quarter of all the time.
+        # Looking up a length for each posting would take a quarter of the time.
         super().add_postings(schema, None, items)
 
 
 class _ArrayWriter(PostingsWriter):  # type: ignore[misc]
-    """Writes the ids of a term's postings, then their weights, in this machine's byte order."""
+    """Writes the ids of a term's postings, then the weights, in this machine's byte order."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -139,7 +139,7 @@ class _ArrayWriter(PostingsWriter):  # type: ignore[misc]
         info, ids, weights = self._info, self._ids, self._weights
         info.set_extent(self._file.tell(), 8 * len(ids))
         self._file.write(ids.tobytes() + weights.tobytes())
-        # What Whoosh would gather of its blocks; there is no public way to say it.
+        # What Whoosh would collect from its blocks. There is no public way to set it.
         info._df, info._weight, info._maxweight = len(ids), sum(weights), max(weights)
         info._minid, info._maxid = ids[0], ids[-1]
         info._minlength = info._maxlength = 0

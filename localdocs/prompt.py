@@ -1,4 +1,4 @@
-"""From a conversation to the sources of its answer, in GPT4All's form."""
+"""Finds the sources for an answer and quotes them in the prompt, as GPT4All does."""
 
 import logging
 import math
@@ -13,7 +13,7 @@ from .names import as_text
 
 _log = logging.getLogger(__name__)
 
-# What a second source must score, as a share of the first one's.
+# Further sources must score at least this share of the best one's score.
 _LEAST_SHARE = 0.4
 _LONGEST_FOLLOW_UP = 200  # characters
 
@@ -21,17 +21,17 @@ _LONGEST_FOLLOW_UP = 200  # characters
 def sources(
     collections: Collections, messages: Sequence[Mapping[str, str]], limit: int, size: int = 512
 ) -> list[Source]:
-    """What the active collections hold about the last message of the user, best first.
+    """What the active collections have on the user's last message, best first.
 
-    At most ``limit`` excerpts, and none at all when nothing relates to it. ``size`` is that of
-    `ranking.search`.
+    Returns at most ``limit`` excerpts, and none if nothing relates to the message. ``size`` is
+    passed to `ranking.search`.
     """
     active = [collection for collection in collections.all() if collection.active]
     question = _question(messages)
     try:
         found = collections.search(active, question, limit, size) if active and question else []
     except LocalDocsError as error:
-        # A collection that was removed just now is no fault of who asks.
+        # If a collection was removed just now, that is not the client's fault.
         _log.warning("%s", error)
         return []
     best = next((source.hit for source in found if source.hit.relates), None)
@@ -42,9 +42,8 @@ def sources(
 def reference(source: Source) -> dict[str, Any]:
     """GPT4All's object: ``file, title, author, date, text, page, from, to``.
 
-    ``date`` is the day that the file gives itself, or on which it was modified, as
-    ``2024, September 05``. ``page``, ``from`` and ``to`` (lines) count from 1; -1 is in a format
-    that has no such thing.
+    ``date`` is the file's own date or that of its last modification, as ``2024, September 05``.
+    ``page``, ``from`` and ``to`` (lines) count from 1, or are -1 if the format has none.
     """
     snippet, file = source.hit.snippet, source.hit.file
     return {
@@ -60,7 +59,7 @@ def reference(source: Source) -> dict[str, Any]:
 
 
 def context(quoted: Sequence[Source]) -> str:
-    """What GPT4All puts in front of the user's last message."""
+    """What is ``quoted``, to be put before the user's last message, in GPT4All's format."""
     excerpts = "".join(
         f"Collection: {source.collection.name}\nPath: {as_text(source.path)}\n"
         f"Excerpt: {source.hit.snippet.text}\n\n"
@@ -70,7 +69,7 @@ def context(quoted: Sequence[Source]) -> str:
 
 
 def _question(messages: Sequence[Mapping[str, str]]) -> str:
-    """The last message of the user, after the one before if it makes no sense alone."""
+    """The user's last message, preceded by the one before if it makes no sense alone."""
     asked = [message["content"] for message in messages if message["role"] == "user"]
     if len(asked) > 1 and len(asked[-1]) < _LONGEST_FOLLOW_UP and _words(asked[-1]) <= 1:
         return f"{asked[-2]}\n{asked[-1]}"
@@ -78,5 +77,5 @@ def _question(messages: Sequence[Mapping[str, str]]) -> str:
 
 
 def _words(text: str) -> float:
-    """About how many words say what ``text`` is about; in pairs of characters, three a word."""
+    """Roughly how many words say what ``text`` is about. Three character terms are one word."""
     return sum(1 / 3 if is_character(term) else 1 for term in content_terms(text))

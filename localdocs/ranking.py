@@ -1,4 +1,4 @@
-"""From a question to the snippets that fit it best: BM25F over all of some indexes."""
+"""Finds the snippets that fit a question best, with BM25F over several indexes."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -15,26 +15,27 @@ from .union import Occurrences, Union
 
 # Tuned on Cranfield (benchmarks/retrieval.py).
 _K1 = 2.0
-# A snippet relates to a question if it has such a share of its information, and so much of it: what
-# a word says that is in one of 20 snippets. A form of a word counts at least so much. Of what is
-# asked for, a word that is nowhere counts less, and a name that is nowhere more.
+# A snippet relates to a question if it has at least this share of the question's information, and
+# more than this amount, which is that of a word in one of 20 snippets. A form of a word counts at
+# least _LEAST_FORM. In what is asked for, a word that is nowhere counts less, and a name that is
+# nowhere counts more.
 _LEAST_COVERAGE, _LEAST_EVIDENCE, _LEAST_FORM = 0.45, 3.0, 0.5
 _ABSENT, _UNKNOWN = 0.3, 2.0
 _LEAST_SIZE = 1000
-# Characters. Of a longer question, which is a pasted text with a question before or after it, the
-# beginning and the end count.
+# Characters. In a longer question, only the beginning and the end count: it is a pasted text with a
+# question before or after it.
 _LONGEST_QUESTION = 2000
-# So many quoted phrases count, and of the snippets with all words of one, so many are read to see
+# How many quoted phrases count, and how many snippets with all words of a phrase are read to see
 # whether it is there.
 _PHRASES, _PHRASE_CANDIDATES = 8, 200
 
 
 @dataclass(frozen=True)
 class Hit:
-    """An excerpt that was found, in the ``source``-th of the indexes.
+    """An excerpt that was found in index number ``source``.
 
-    ``score`` is BM25F's of its best snippet. ``relates`` says whether it has to do with the
-    question at all; see docs/localdocs.md.
+    ``score`` is the BM25F score of its best snippet. ``relates`` says whether it has anything to do
+    with the question; see docs/localdocs.md.
     """
 
     source: int
@@ -47,9 +48,9 @@ class Hit:
 def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int = 0) -> list[Hit]:
     """The ``limit`` excerpts that fit ``question`` best, best first.
 
-    Those with a phrase of the question that stands in quotation marks go first. How rare a term
-    is counts over all indexes together. An excerpt is one snippet or some that follow each other;
-    what is shorter than ``size`` characters has the sentences around it too. Raises
+    Excerpts that contain a phrase in the question's quotation marks go first. How rare a term is
+    depends on all indexes together. An excerpt is one snippet, or several consecutive ones. If it
+    is shorter than ``size`` characters, it also gets the sentences around it. Raises
     `DamagedIndex`.
     """
     if len(question) > _LONGEST_QUESTION:
@@ -68,12 +69,12 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
             has_some[found.ids] = True
             found = whole.with_neighbours(found)
         ids, frequencies, best, count = found
-        # The best form limits what all of them together can count.
+        # The best form limits what all forms together can count.
         weight = most.weight * _idf(whole.size, count) * (_K1 + 1)
         scores[ids] += weight * best * frequencies / (frequencies + _K1 * best)
     scores[whole.deleted] = 0
     if has_some.any():
-        scores[~has_some] = 0  # what is beside a snippet is no reason to quote it
+        scores[~has_some] = 0  # neighbours alone are no reason to quote a snippet
     asked_for = quoted(question)[:_PHRASES]
     phrases = {n for phrase in asked_for for n in _with_phrase(whole, phrase, scores)}
     scores[list(phrases)] += scores.max(initial=0)
@@ -88,7 +89,7 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
 
 
 def _grouped(words: Iterable[str]) -> list[list[str]]:
-    """The different words, those of one stem together: a question's two forms are one word."""
+    """The different words, grouped by stem, because two forms in a question are one word."""
     groups: dict[str, list[str]] = {}
     words = list(words)
     for stem, word in zip(stems(words), words, strict=True):
@@ -97,7 +98,7 @@ def _grouped(words: Iterable[str]) -> list[list[str]]:
 
 
 class _Evidence:
-    """What a question asks for, and how much of it is in a snippet."""
+    """What a question asks for, and how much of it a snippet has."""
 
     def __init__(self) -> None:
         self._found: list[tuple[Occurrences, float]] = []
@@ -106,16 +107,16 @@ class _Evidence:
     def add(
         self, word: Asked, words: Sequence[str], found: Occurrences, information: float
     ) -> None:
-        """One of the question's words with its forms, and where they are."""
+        """Adds one of the question's words with its forms, and where they are."""
         information *= word.evidence
-        # A pair of characters is half of the neighbouring pairs too, of which those across the
-        # border of two words are never found.
+        # Each pair of characters overlaps the next one, and pairs across the border of two words
+        # are never found.
         self._found.append((found, information * (2 if is_character(words[0]) else 1)))
-        # What is nowhere may have another word in the text, but a name has not.
+        # The text may use another word for what is nowhere, but not another name.
         self._all += information * (1.0 if found.snippets else _UNKNOWN if word.name else _ABSENT)
 
     def relates(self, numbers: list[int]) -> bool:
-        """Whether enough of it is in these snippets together."""
+        """Whether these snippets together have enough of it."""
         covered = sum(
             information * max(_LEAST_FORM, best)
             for found, information in self._found
@@ -125,7 +126,7 @@ class _Evidence:
 
 
 def _with_phrase(whole: Union, phrase: str, scores: Floats) -> list[int]:
-    """The ids of the snippets in which ``phrase`` stands word by word."""
+    """The ids of the snippets that contain ``phrase`` word for word."""
     counts = np.zeros(whole.size, np.uint16)
     words = set(terms(phrase))
     for term in words:
@@ -137,12 +138,12 @@ def _with_phrase(whole: Union, phrase: str, scores: Floats) -> list[int]:
 
 
 def _idf(size: int, count: float) -> float:
-    """How much a term says that is in ``count`` of ``size`` snippets."""
+    """How much information a term has that is in ``count`` of ``size`` snippets."""
     return math.log(1 + (size - count + 0.5) / (count + 0.5))
 
 
 def _best(scores: Floats, limit: int) -> list[int]:
-    """The places of the ``limit`` highest positive scores, highest first; of equals, the first."""
+    """The positions of the ``limit`` highest positive scores, highest first, ties in order."""
     places: NDArray[np.intp] = np.flatnonzero(scores > 0)
     if len(places) > limit:
         lowest = np.partition(scores[places], -limit)[-limit]

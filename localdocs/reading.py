@@ -1,6 +1,6 @@
-"""Reading files in a process of their own, which is killed when it takes too much.
+"""Reads files in a separate process, which is killed if it takes too much time or memory.
 
-A crafted PDF can make its reader hang, or a docx fill the memory.
+A crafted PDF can make its reader hang, and a crafted docx can fill the memory.
 """
 
 import concurrent.futures
@@ -17,17 +17,17 @@ from .errors import UnreadableFile
 from .readers import read
 from .snippets import Snippet, bounded, snippets
 
-# What takes no CPU, as a network folder that does not answer.
+# For what takes no CPU time, such as a network folder that does not answer.
 _SECONDS = 600
-# Characters of what each snippet has a copy of.
+# Characters. Each snippet has a copy of these.
 _LONGEST_NAME, _LONGEST_TAGS = 200, 500
 
 
 @dataclass(frozen=True)
 class Text:
-    """What was read of a file: its snippets with their number of words, or a ``problem``.
+    """What was read from a file: its snippets and their number of words, or a ``problem``.
 
-    ``opened`` is False if the operating system did not let it be read, which may pass.
+    ``opened`` is False if the operating system refused to open it, which may be temporary.
     """
 
     title: str = ""
@@ -43,8 +43,8 @@ class Text:
 class ReadingProcess:
     """A process that reads files, to be used in a ``with`` block.
 
-    A file may take ``cpu_seconds``, and the process ``memory_bytes`` (not on Windows, where only
-    the time of ten minutes counts).
+    Each file may take ``cpu_seconds``, and the process ``memory_bytes``. On Windows there is only a
+    time limit of ten minutes.
     """
 
     def __init__(self, cpu_seconds: int = 60, memory_bytes: int = 2 << 30) -> None:
@@ -67,7 +67,7 @@ class ReadingProcess:
     def read(self, paths: Iterable[Path], snippet_size: int) -> Iterator[Text]:
         """The text of each file.
 
-        The process reads ahead while the last result is used.
+        The process reads ahead while the caller uses the last result.
         """
         futures = [
             self._pool.schedule(
@@ -112,7 +112,7 @@ def _prepare(memory_bytes: int) -> None:
 
 
 def _silence() -> None:
-    """Keeps the tracebacks of what crashes from the terminal: its result is a sentence."""
+    """Keeps tracebacks of crashes off the terminal, because the result already says it."""
     with Path(os.devnull).open("wb") as nothing:
         os.dup2(nothing.fileno(), 2)
 
@@ -125,7 +125,7 @@ def _limit_memory(limit: int) -> None:
 
 
 def _limit_time(seconds: int) -> None:
-    """Lets the next file take so much CPU time, however long others keep it waiting for a CPU."""
+    """Limits the CPU time of the next file. Waiting for a busy CPU does not count."""
     if sys.platform != "win32":
         import resource
 

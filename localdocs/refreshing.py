@@ -1,4 +1,4 @@
-"""Bringing the index of a collection to the state of its folder."""
+"""Brings the index of a collection up to date with its folder."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from .scanning import FoundFile, scan
 
 _log = logging.getLogger(__name__)
 
-# After so much, what is ready can be asked.
+# After this many bytes or files, what has been read is written and can be searched.
 _BATCH_BYTES, _BATCH_FILES = 4 << 20, 500
 
 Progress = Callable[[int, int], None]
@@ -33,22 +33,20 @@ def refresh(
 ) -> Contents:
     """Reads what is new or has changed in a collection's folder; returns what the index holds.
 
-    ``progress`` is called with the number of files that are done and that of all to do. A
-    damaged index is made anew. Raises `CollectionError`: the collection or its folder is not
-    there, or another process is at work and this one shall not ``wait``.
+    ``progress`` is called with the number of files that are done and the number of all files. A
+    damaged index is built again. Raises `CollectionError` if the collection or its folder is not
+    there, or, without ``wait``, if another process is reading it.
     """
     collection = collections.find(name)
     with collections.locked(name, wait):
         if (problem := _folder_problem(collection.folder)) is not None:
             folder = readable(collection.folder)
-            raise CollectionError(
-                f"The folder {folder} of {name!r} {problem}; what was read stays."
-            )
+            raise CollectionError(f"The folder {folder} of {name!r} {problem}; its index is kept.")
         work = _Refresh(collections, collection, limits, progress)
         try:
             return work.run()
         except DamagedIndex as error:
-            _log.warning("%s. It is made anew.", error)
+            _log.warning("%s. It is built again.", error)
             collections.discard_index(name)
             return work.run()
 
@@ -95,11 +93,11 @@ class _Refresh:
     def _compared(
         self, files: dict[str, FileState], found: Sequence[FoundFile]
     ) -> tuple[set[str], list[FoundFile]]:
-        """The files whose snippets must go, and those that must be read.
+        """The files whose snippets must be removed, and those that must be read.
 
-        Brings ``files`` to the state of what is ``found``, but for the latter.
+        Updates ``files`` to what is ``found``, except for the files that must be read.
         """
-        # What cannot be looked at now may be as it was.
+        # A folder that cannot be read now may still have the same files.
         closed = tuple(f.name for f in found if f.problem and (not f.name or f.name[-1] == "/"))
         names = {file.name for file in found}
         removed = {name for name in files if name not in names and not name.startswith(closed)}
@@ -121,7 +119,7 @@ class _Refresh:
         return removed, changed
 
     def _contents(self) -> Contents:
-        """What the index holds; nothing if it must be made anew."""
+        """What the index holds. If it must be built again, it is discarded, and this is empty."""
         name, size = self._collection.name, self._limits.snippet_size
         contents = self._collections.contents(name)
         if contents is None or contents.snippet_size != size:

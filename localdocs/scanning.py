@@ -1,4 +1,4 @@
-"""What files are in a collection's folder."""
+"""Finds the files in a collection's folder."""
 
 import os
 import stat
@@ -11,16 +11,16 @@ from pathspec import GitIgnoreSpec
 
 from .readers import is_readable
 
-_LONGEST_SUFFIX = 12  # characters; what is longer is a part of the name
+_LONGEST_SUFFIX = 12  # characters; anything longer is part of the name
 
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file that can perhaps be read, or a folder that cannot.
+    """A file that may be readable, or a folder that is not.
 
-    ``name`` is the path below the collection's folder, with ``/``, that of a folder with one at
-    its end. ``version`` changes when the file does: size in bytes, times of modification and of
-    the last change, in nanoseconds.
+    ``name`` is the path below the collection's folder, with ``/``; that of a folder also ends with
+    ``/``. ``version`` changes when the file does: its size in bytes, its modification time and its
+    change time in nanoseconds.
     """
 
     name: str
@@ -30,17 +30,17 @@ class FoundFile:
 
 @dataclass
 class Scan:
-    """What is in a folder: ``files``, and how many ``others`` there are, by suffix."""
+    """What is in a folder: ``files``, and how many ``others``, by suffix."""
 
     files: list[FoundFile] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
 
 
 def scan(folder: Path, exclude: Sequence[str]) -> Scan:
-    """All files below ``folder`` in a format that can be read; those in others are counted.
+    """Finds all files below ``folder`` in a readable format, and counts those in other formats.
 
-    Left out are symbolic links, hidden files and folders, and what one of the patterns in
-    ``exclude`` fits, which are .gitignore's.
+    Symbolic links, hidden files and folders, and files that match a pattern in ``exclude`` are
+    left out. The patterns are .gitignore's.
     """
     found = Scan()
     excluded = GitIgnoreSpec.from_lines(exclude)
@@ -70,7 +70,7 @@ def scan(folder: Path, exclude: Sequence[str]) -> Scan:
 def _statuses(
     place: str, entries: Sequence[os.DirEntry[str]], found: Scan
 ) -> Iterator[tuple[str, os.stat_result]]:
-    """The names and statuses of what is not hidden; what has none is noted in ``found``."""
+    """The names and statuses of what is not hidden. What has no status goes into ``found``."""
     for entry in entries:
         name = place + entry.name
         try:
@@ -98,6 +98,6 @@ def _suffix(name: str) -> str:
 
 
 def _hidden(name: str, status: os.stat_result) -> bool:
-    # Windows has an attribute for it.
+    # On Windows, an attribute hides files.
     attributes = getattr(status, "st_file_attributes", 0)
     return name.startswith(".") or bool(attributes & stat.FILE_ATTRIBUTE_HIDDEN)

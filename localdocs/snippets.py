@@ -1,4 +1,4 @@
-"""Cutting what a reader gave into snippets that fit into a prompt."""
+"""Cuts documents into snippets that fit into a prompt."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 # Characters. The splitter's time grows with the square of a paragraph's length.
 _PORTION = 50_000
-_LONGEST_HEADING = 200  # each snippet has a copy of those above it
+_LONGEST_HEADING = 200  # each snippet has a copy of the headings above it
 
 
 @dataclass(frozen=True)
 class Page:
     """A part of a document: its text, and its number if the format has pages.
 
-    ``headings`` stand above all of it, outermost first.
+    ``headings`` are above all of it, outermost first.
     """
 
     text: str
@@ -28,9 +28,9 @@ class Page:
 class Document:
     """What a reader makes of a file.
 
-    ``date`` is the day that the document gives itself, ``YYYY-MM-DD`` or empty; ``tags`` are
-    words by which it shall be found. ``markdown`` says that ``#`` begins a heading, ``lines``
-    that the text's lines are the file's.
+    ``date`` is the document's own date, ``YYYY-MM-DD`` or empty. ``tags`` are more words to find it
+    by. ``markdown`` says that ``#`` begins a heading, and ``lines`` that the text's lines are the
+    file's lines.
     """
 
     pages: tuple[Page, ...]
@@ -47,8 +47,8 @@ class Snippet:
     """A piece of a document.
 
     ``headings`` are those above it, outermost first. ``page``, ``first_line`` and
-    ``last_line`` count from 1, or are None in a format that has no such thing. ``gap`` is what
-    is between the snippet before and this one.
+    ``last_line`` count from 1, or are None if the format has none. ``gap`` is the text between
+    the previous snippet and this one.
     """
 
     text: str
@@ -62,8 +62,7 @@ class Snippet:
 def snippets(document: Document, size: int) -> Iterator[Snippet]:
     """Cuts ``document`` into snippets of at most ``size`` characters.
 
-    Cuts are at headings and paragraphs where possible, else between sentences, else
-    between words.
+    Cuts are at headings and paragraphs if possible, else between sentences, else between words.
     """
     splitter = MarkdownSplitter(size) if document.markdown else TextSplitter(size)
     for page in document.pages:
@@ -83,7 +82,7 @@ def snippets(document: Document, size: int) -> Iterator[Snippet]:
 
 
 def bounded(text: str, length: int) -> str:
-    """``text`` in one line, cut after a word if it has more than ``length`` characters."""
+    """``text`` on one line, cut after a word if it has more than ``length`` characters."""
     line = " ".join(text[: 2 * length].split())
     if len(line) <= length and len(text) <= 2 * length:
         return line
@@ -91,7 +90,7 @@ def bounded(text: str, length: int) -> str:
 
 
 def _chunks(splitter: TextSplitter | MarkdownSplitter, text: str) -> Iterator[tuple[int, str]]:
-    """The snippets of ``text``, each with its place in it."""
+    """The snippets of ``text``, each with its position."""
     start = 0
     while start < len(text):
         end = start + _PORTION
@@ -109,7 +108,7 @@ class _Headings:
     def __init__(self, outer: Sequence[str], text: str) -> None:
         self._path = [(0, bounded(title, _LONGEST_HEADING)) for title in outer]
         parser = MarkdownIt()
-        parser.core.ruler.enableOnly(["normalize", "block"])  # twice as fast as with what is inside
+        parser.core.ruler.enableOnly(["normalize", "block"])  # twice as fast as with inline markup
         tokens = parser.parse(text)
         self._coming = [
             (opening.map[0] + 1, int(opening.tag[1:]), bounded(inline.content, _LONGEST_HEADING))
@@ -119,7 +118,7 @@ class _Headings:
         self._coming.reverse()
 
     def above(self, line: int) -> str:
-        """The headings under which ``line`` is, outermost first."""
+        """The headings above ``line``, outermost first."""
         while self._coming and self._coming[-1][0] <= line:
             _, level, title = self._coming.pop()
             self._path = [(other, t) for other, t in self._path if other < level]

@@ -1,4 +1,4 @@
-"""Several indexes as one, whose snippets are numbered through."""
+"""Searches several indexes as one, with consecutive snippet numbers."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -13,16 +13,16 @@ from .lexicon import Lexicon
 from .snippets import Snippet
 
 _NO_IDS, _NO_FLOATS = np.empty(0, np.intp), np.empty(0, np.float32)
-# What a word counts that is only in the snippet before or after.
+# How much a word counts that is only in the snippet before or after.
 _NEIGHBOUR_WEIGHT = 0.3
 
 
 class Occurrences(NamedTuple):
     """Where a word is: the sorted ``ids`` of the snippets.
 
-    ``frequencies``, float32, say how often its forms are in each, weighted by what each counts,
-    ``weights``, float32, what the best of them counts, and ``snippets`` in how many they are,
-    weighted too.
+    ``frequencies``, float32, say how often the word's forms are in each snippet, each form weighted
+    by what it counts. ``weights``, float32, say what the best form in each counts. ``snippets`` is
+    the number of snippets with any form, also weighted.
     """
 
     ids: Ids
@@ -31,7 +31,7 @@ class Occurrences(NamedTuple):
     snippets: float
 
     def best(self, numbers: Sequence[int]) -> float:
-        """What the best form counts that is in one of the snippets ``numbers``; 0 if none is."""
+        """What the best form in the snippets ``numbers`` counts, or 0 if there is none."""
         places = np.minimum(np.searchsorted(self.ids, numbers), len(self.ids) - 1)
         there = places[self.ids[places] == numbers] if len(self.ids) else places[:0]
         return float(self.weights[there].max(initial=0))
@@ -40,9 +40,9 @@ class Occurrences(NamedTuple):
 class Union:
     """Snapshots as one.
 
-    Its snippets are numbered up to ``size``, the ``deleted`` ones among them. ``follows``, bool
-    [size + 1], says whether a snippet is in the same file, and below the same headings, as the
-    one before.
+    Its snippets are numbered up to ``size``, including the ``deleted`` ones. ``follows``, bool
+    [size + 1], says whether a snippet is in the same file and under the same headings as the one
+    before.
     """
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
@@ -51,7 +51,7 @@ class Union:
         self.size = self._starts.pop()
         starts = zip(snapshots, self._starts, strict=True)
         self.deleted = np.concatenate([np.empty(0, np.intp), *(s.deleted + n for s, n in starts)])
-        # One more, so that the last snippet too has one after it.
+        # One more entry, so that the last snippet also has one after it.
         self.follows = np.concatenate([*(s.follows for s in snapshots), np.zeros(1, np.bool_)])
 
     def languages(self) -> list[str]:
@@ -60,9 +60,9 @@ class Union:
         return [language for language, _ in counts.most_common()]
 
     def occurrences(self, words: Sequence[str], spoken: Sequence[str]) -> Occurrences:
-        """Where forms of ``words`` are; parts of them, as compounds, if there are none.
+        """Where forms of ``words`` are. If there are none, where parts of them are, as compounds.
 
-        ``spoken`` are the languages in which the question may be.
+        ``spoken`` are the languages that the question may be in.
         """
         found = self._found(
             lambda lexicon: _strongest(lexicon.forms(word, spoken) for word in words)
@@ -72,12 +72,12 @@ class Union:
         return found
 
     def exactly(self, term: str) -> Ids:
-        """The ids of the snippets with a term, as it is."""
+        """The ids of the snippets with exactly this term."""
         found = (some.ids for some in self._postings(lambda _: {term: 1.0}))
         return np.concatenate([_NO_IDS, *found])
 
     def with_neighbours(self, found: Occurrences) -> Occurrences:
-        """``found`` with a share of what is in the snippets before and after."""
+        """``found``, with a share for the snippets before and after."""
         ids, frequencies, weights, count = found
         after, before = self.follows[ids + 1], self.follows[ids]
         shares = np.float32(_NEIGHBOUR_WEIGHT) * frequencies
@@ -89,7 +89,7 @@ class Union:
         return Occurrences(*combined, count)
 
     def stored(self, number: int) -> tuple[int, SourceFile, Snippet]:
-        """Which index a snippet is in, its file, and itself."""
+        """The number of a snippet's index, its file, and the snippet."""
         place = bisect_right(self._starts, number) - 1
         return place, *self._snapshots[place].stored(number - self._starts[place])
 
@@ -113,16 +113,16 @@ class Union:
     def _combined(
         self, ids: Ids, frequencies: Floats, weights: Floats
     ) -> tuple[Ids, Floats, Floats]:
-        """Each of the ids once, the sum of its frequencies, and the last of its weights."""
+        """Each id once, with the sum of its frequencies and the last of its weights."""
         summed = np.bincount(ids, frequencies, self.size)
         last = np.empty(self.size, np.float32)
         last[ids] = weights
-        found = np.flatnonzero(summed > 0)  # numpy is slow in looking for floats
+        found = np.flatnonzero(summed > 0)  # numpy finds floats slowly
         return found, summed[found].astype(np.float32), last[found]
 
 
 def _strongest(forms: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """The forms of several words, each with the most that it counts for one of them."""
+    """The forms of several words, each with the most that it counts for any of them."""
     strongest: dict[str, float] = {}
     for some in forms:
         for form, weight in some.items():

@@ -1,7 +1,7 @@
-"""Keeping the active collections as their folders are, in a process of its own.
+"""Keeps the active collections up to date with their folders, in a separate process.
 
-The server starts it (`watching_process`). It ends when its standard input does, that is with
-the server, however that ends.
+The server starts it (`watching_process`). It ends when its standard input is closed. That happens
+when the server ends, even if it is killed.
 """
 
 import _thread
@@ -26,15 +26,15 @@ from .refreshing import refresh
 
 _log = logging.getLogger(__name__)
 
-# Seconds: how long a folder must be quiet before it is read, but not longer than _PATIENCE; how
-# often the collections are looked at; how often a folder is scanned though nothing was heard
-# (network folders tell nothing) and if it cannot be watched.
+# Seconds: how long a folder must be quiet before it is read, with _PATIENCE as a limit; how often
+# the list of collections is checked; how often a folder is scanned although nothing was reported
+# (some network folders report nothing), and if it cannot be watched.
 _QUIET, _PATIENCE, _LOOK, _SCAN, _SCAN_UNWATCHED = 0.5, 3.0, 1.0, 300.0, 5.0
 _CHANGES = {"created", "modified", "moved", "deleted", "closed"}  # not: opened
 
 
 class _Watched(FileSystemEventHandler):
-    """A collection and what was heard of its folder."""
+    """A collection, and the changes reported from its folder."""
 
     def __init__(self, collection: Collection, wake: threading.Event) -> None:
         self.collection = collection
@@ -45,7 +45,7 @@ class _Watched(FileSystemEventHandler):
         self.pending = True
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Called by watchdog's thread."""
+        """Notes a change. Called by watchdog's thread."""
         names = (os.fsdecode(event.src_path), os.fsdecode(event.dest_path))
         if event.event_type not in _CHANGES or (
             event.is_directory and event.event_type == "modified"
@@ -58,7 +58,7 @@ class _Watched(FileSystemEventHandler):
             self._wake.set()
 
     def due(self) -> bool:
-        """Whether the collection shall be refreshed now."""
+        """Whether the collection should be refreshed now."""
         now = time.monotonic()
         scan = _SCAN if self.watch else _SCAN_UNWATCHED
         if self.pending:
@@ -66,7 +66,7 @@ class _Watched(FileSystemEventHandler):
         return now - self._refreshed >= scan
 
     def begin(self) -> None:
-        """What is heard from now on is not in the refresh that begins."""
+        """Starts a refresh. Changes reported from now on need another one."""
         self.pending = False
         self._refreshed = time.monotonic()
 
@@ -80,7 +80,7 @@ class _Watching:
         self._watched: dict[Collection, _Watched] = {}
 
     def run(self) -> None:
-        """Goes on until the process ends."""
+        """Runs until the process ends."""
         self._observer.start()
         while True:
             self._look()
@@ -92,8 +92,8 @@ class _Watching:
             self._wake.clear()
 
     def _look(self) -> None:
-        """Begins to watch what is active, and stops to watch what is not."""
-        # Other than Path.is_dir, os.path.isdir takes a network disk that is gone.
+        """Starts watching what is active, and stops watching what is not."""
+        # Unlike Path.is_dir, os.path.isdir does not fail if a network disk is gone.
         active = {c for c in self._collections.all() if c.active and os.path.isdir(c.folder)}  # noqa: PTH112
         for collection in self._watched.keys() - active:
             watched = self._watched.pop(collection)
@@ -107,7 +107,7 @@ class _Watching:
                 )
             except OSError as error:
                 _log.warning(
-                    "%s cannot be watched and is scanned instead: %s", collection.folder, error
+                    "%s cannot be watched, so it is scanned instead: %s", collection.folder, error
                 )
 
     def _refresh(self, watched: _Watched) -> None:
@@ -125,9 +125,9 @@ def _end_with_the_server() -> None:
     if sys.platform == "win32":
         _thread.interrupt_main(signal.SIGTERM)
     else:
-        os.kill(os.getpid(), signal.SIGTERM)  # wakes the main thread whatever it waits for
+        os.kill(os.getpid(), signal.SIGTERM)  # wakes the main thread, whatever it waits for
     time.sleep(_PATIENCE)
-    os._exit(0)  # a single call takes longer; nothing that is committed is lost
+    os._exit(0)  # a single call is taking too long; what is committed is safe
 
 
 def _main(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None:
@@ -138,7 +138,7 @@ def _main(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None
         os.nice(19)
     limits = Limits(int(snippet_size), int(file_size), exclude)
     Path(folder).mkdir(parents=True, exist_ok=True)
-    # Of several servers with the same collections, one watches.
+    # If several servers share the collections, only one watches.
     with FileLock(Path(folder) / "watching.lock"):
         _Watching(Collections(Path(folder)), limits).run()
 

@@ -12,7 +12,7 @@ _MODULE = f"{__package__}.watching"
 class WatchingProcess:
     """Another process that watches the collections below ``folder``.
 
-    It ends with `close`, with a ``with`` block or with this process.
+    It ends with `close`, at the end of a ``with`` block, or with this process.
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
@@ -38,5 +38,5 @@ class WatchingProcess:
         self.close()
 
     def close(self) -> None:
-        """Ends it. What it is just reading is read again next time."""
+        """Ends the process. What it was reading is read again next time."""
         self._process.communicate()

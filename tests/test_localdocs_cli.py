@@ -59,11 +59,11 @@ def test_list_show_and_remove(run: Run, folder: Path) -> None:
     assert run("show", "Fruit").splitlines() == [
         f"Fruit, active, {folder}",
         counts,
-        "  a.txt  1 snippets, 5 words",
+        "  a.txt  1 snippet, 5 words",
         "  empty.txt  there is no text in it",
-        "  sub/b.md  1 snippets, 3 words",
+        "  sub/b.md  1 snippet, 3 words",
     ]
-    assert "stays as it is" in run("remove", "Fruit")
+    assert "is unchanged" in run("remove", "Fruit")
     assert "There are none" in run("list")
     assert (folder / "a.txt").exists()
 
@@ -86,7 +86,7 @@ def test_refresh_reads_what_has_changed(run: Run, folder: Path) -> None:
     (folder / "sub/c.txt").unlink()
     output = run("refresh", "Other")
     assert "Fruit" not in output
-    assert "Other: 1 files" in output
+    assert "Other: 1 file," in output
 
 
 def test_search_shows_snippets_with_their_places(run: Run, folder: Path) -> None:
@@ -94,13 +94,13 @@ def test_search_shows_snippets_with_their_places(run: Run, folder: Path) -> None
     lines = run("search", "Fruit", "where are the plums").splitlines()
     assert lines[0].startswith("sub/b.md, lines 1-3  score ")
     assert lines[1:] == ["    # Fruit", "    ", "    plums", ""]
-    assert run("search", "Fruit", "cars") == "Nothing.\n"
+    assert run("search", "Fruit", "cars") == "Nothing found.\n"
 
 
 def test_search_says_what_is_too_little_for_a_chat(run: Run, folder: Path) -> None:
     run("create", "Fruit", str(folder))
-    assert "too little" in run("search", "Fruit", "apples of Charlotte Brontë")
-    assert "too little" not in run("search", "Fruit", "apples")
+    assert "too weak" in run("search", "Fruit", "apples of Charlotte Brontë")
+    assert "too weak" not in run("search", "Fruit", "apples")
 
 
 def test_search_has_a_limit(run: Run, folder: Path) -> None:
@@ -136,12 +136,12 @@ def test_search_takes_a_file_of_questions(run: Run, folder: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["create", "Fruit", "{folder}"], 1, "There is a collection 'Fruit' already."),
+        (["create", "Fruit", "{folder}"], 1, "There is already a collection 'Fruit'."),
         (["create", "New", "{folder}/gone"], 1, "There is no folder"),
         (["create", "New", "{folder}/a.txt"], 1, "There is no folder"),
         (["create", " ", "{folder}"], 1, "1 to 200 printable characters"),
         (["create", "a\nb", "{folder}"], 1, "1 to 200 printable characters"),
-        (["show", "Gone"], 1, "There is no collection 'Gone'. There are: Fruit."),
+        (["show", "Gone"], 1, "There is no collection 'Gone'. Existing collections: Fruit."),
         (["activate", "Gone"], 1, "There is no collection 'Gone'"),
         (["deactivate", "Gone"], 1, "There is no collection 'Gone'"),
         (["refresh", "Gone"], 1, "There is no collection 'Gone'"),
@@ -196,9 +196,9 @@ def test_a_collection_that_is_just_read_is_waited_for(
             text=True,
         )
         assert process.stderr is not None
-        assert "is just reading 'Fruit'. Waiting for it." in process.stderr.readline()
+        assert "is already reading 'Fruit'. Waiting for it." in process.stderr.readline()
         assert process.poll() is None
-        assert "is just reading" in run("remove", "Fruit", code=1)
+        assert "is already reading" in run("remove", "Fruit", code=1)
     output, _ = process.communicate()
     assert "Fruit: 2 files" in output
 
@@ -207,7 +207,7 @@ def test_files_of_other_kinds_are_counted(run: Run, folder: Path) -> None:
     for i, suffix in enumerate((".mp4", ".zip", "", ".x", ".y", ".z")):
         for n in range(9 - i):
             (folder / f"{n}{suffix}").write_bytes(b"x")
-    line = "39 files of other kinds: 9 .mp4, 8 .zip, 7 without a suffix, 6 .x, 5 .y, …"
+    line = "39 files in other formats: 9 .mp4, 8 .zip, 7 without a suffix, 6 .x, 5 .y, …"
     assert run("create", "Fruit", str(folder)).splitlines()[-1] == line
     assert run("refresh", "Fruit").splitlines()[-1] == line
     assert run("show", "Fruit").splitlines()[-1] == line
@@ -227,16 +227,16 @@ def test_names_that_are_no_text_are_shown_and_quoted(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout.decode()
 
-    assert "Fruit: 1 files" in run("create", "Fruit", os.fsencode(folder))
+    assert "Fruit: 1 file," in run("create", "Fruit", os.fsencode(folder))
     assert f"{tmp_path}/f\ufffd" in run("list")
     shown = run("show", "Fruit")
-    assert "  s\ufffdb/caf\ufffd.txt  1 snippets" in shown
-    assert "1 files of other kinds: 1 .\ufffd" in shown
-    assert "Fruit: 1 files" in run("refresh")
+    assert "  s\ufffdb/caf\ufffd.txt  1 snippet," in shown
+    assert "1 file in other formats: 1 .\ufffd" in shown
+    assert "Fruit: 1 file," in run("refresh")
     assert "s\ufffdb/caf\ufffd.txt, lines 1-1" in run("search", "Fruit", "apples")
     [found] = json.loads(run("search", "Fruit", "apples", "--json"))["references"]
     assert found["file"] == "caf\ufffd.txt"
-    assert "f\ufffd stays as it is" in run("remove", "Fruit")
+    assert "f\ufffd is unchanged" in run("remove", "Fruit")
 
 
 def test_what_cannot_be_read_stops_no_other(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_output_takes_any_letter_and_may_end_early(run: Run, folder: Path, tmp_p
     environment = {"GPT4ALL_DATA_DIR": str(tmp_path / "data"), "PYTHONIOENCODING": "cp1252"}
     show = [sys.executable, "-m", "flask", "--app", "wsgi", "localdocs", "show", "Fruit"]
     done = subprocess.run(show, cwd=ROOT, env=environment, capture_output=True, check=True)
-    assert "  ü ??.txt  1 snippets" in done.stdout.decode("cp1252")
+    assert "  ü ??.txt  1 snippet," in done.stdout.decode("cp1252")
     pipe = subprocess.PIPE
     with subprocess.Popen(show, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None

@@ -78,8 +78,8 @@ def nested(path: Path) -> None:
         ("a.pdf", encrypted_pdf, "encrypted"),
         ("a.pdf", no_text, "no text"),
         ("a.txt", empty, "no text"),
-        ("a.txt", binary, "no text"),
-        ("a.md", binary, "no text"),
+        ("a.txt", binary, "not text"),
+        ("a.md", binary, "not text"),
         ("a.html", empty, "no text"),
         ("a.txt", unseen, "no text"),
         ("a.eml", nested, "nested too deeply"),
@@ -102,7 +102,7 @@ def test_only_files_are_opened(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "a.txt").write_text("text")
     link.symlink_to("a.txt")
     for path in (pipe, link):
-        with pytest.raises(UnreadableFile, match="no file any more"):
+        with pytest.raises(UnreadableFile, match="no longer a file"):
             read(path)
 
 

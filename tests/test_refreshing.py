@@ -164,7 +164,7 @@ def test_an_index_that_fails_in_a_search_is_made_anew_by_the_next_refresh(
         path.write_bytes(b"\7" * path.stat().st_size)
     fresh = Collections(tmp_path / "localdocs")
     assert found(fresh, "plums") == []
-    assert "Refresh 'Fruit' to make it anew" in caplog.text
+    assert "Refresh 'Fruit' to build it again" in caplog.text
     refresh(fresh, "Fruit", Limits())
     assert found(fresh, "plums") == ["b.md"]
 
@@ -183,7 +183,7 @@ def test_an_index_that_lost_snippets_is_made_anew(
 def test_a_folder_that_is_not_there_loses_nothing(collections: Collections, folder: Path) -> None:
     read(collections)
     folder.rename(folder.with_name("unmounted"))
-    with pytest.raises(CollectionError, match="is not there; what was read stays"):
+    with pytest.raises(CollectionError, match="is not there; its index is kept"):
         refresh(collections, "Fruit", Limits())
     assert found(collections, "apples") == ["a.txt"]
 
@@ -204,7 +204,7 @@ def test_what_is_ready_can_be_asked_before_the_rest(collections: Collections, fo
 def test_who_does_not_wait_is_told_who_is_at_work(collections: Collections) -> None:
     with (
         collections.locked("Fruit", wait=True),
-        pytest.raises(CollectionBusy, match=f"Process {os.getpid()} is just reading 'Fruit'"),
+        pytest.raises(CollectionBusy, match=f"Process {os.getpid()} is already reading 'Fruit'"),
     ):
         refresh(Collections(collections.folder), "Fruit", Limits(), wait=False)
 
@@ -298,7 +298,7 @@ def test_a_collections_folder_that_cannot_be_read_loses_nothing(
 ) -> None:
     read(collections)
     refuse(monkeypatch, folder.name, number)
-    with pytest.raises(CollectionError, match=r"cannot be read \(.*\); what was read stays"):
+    with pytest.raises(CollectionError, match=r"cannot be read \(.*\); its index is kept"):
         refresh(collections, "Fruit", Limits())
     assert found(collections, "apples") == ["a.txt"]
 

@@ -23,20 +23,20 @@ from . import shown_errors
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
-_KINDS = 5  # of files that are not read: so many are named
+_KINDS = 5  # of files that are not read; more are not named
 
 _errors = partial(shown_errors, LocalDocsError, OSError)
 
 
 def _show_any_letter() -> None:
-    """Lets the output have "?" for what its encoding lacks: on Windows, that of a pipe is old."""
+    """Writes "?" for what the output cannot encode: on Windows, pipes have an old encoding."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 command = AppGroup(
-    "localdocs", help="Folders of your own that chats quote.", callback=_show_any_letter
+    "localdocs", help="Manage the folders that chats can quote.", callback=_show_any_letter
 )
 
 
@@ -44,7 +44,7 @@ command = AppGroup(
 @click.argument("name")
 @click.argument("folder", type=click.Path(path_type=Path))
 def create_command(name: str, folder: Path) -> None:
-    """Make a collection of the documents in a folder, and read them."""
+    """Make a collection from a folder and read its documents."""
     with _errors():
         _refresh(service().collections.create(name, folder))
 
@@ -55,7 +55,7 @@ def list_command() -> None:
     with _errors():
         collections = service().collections.all()
         if not collections:
-            click.echo("There are none: flask --app wsgi localdocs create NAME FOLDER")
+            click.echo("There are none yet. Try: flask --app wsgi localdocs create NAME FOLDER")
         width = max((len(collection.name) for collection in collections), default=0)
         for collection in collections:
             state = "active" if collection.active else "inactive"
@@ -81,7 +81,9 @@ def show_command(name: str) -> None:
         if contents is None:
             return
         for file, known in sorted(contents.files.items()):
-            told = known.problem or f"{known.snippets} snippets, {known.words} words"
+            told = known.problem or (
+                f"{_number(known.snippets, 'snippet')}, {_number(known.words, 'word')}"
+            )
             click.echo(f"  {readable(file)}  {told}")
         _show_others(contents)
 
@@ -98,7 +100,7 @@ def activate_command(name: str) -> None:
 @command.command("deactivate")
 @click.argument("name")
 def deactivate_command(name: str) -> None:
-    """Keep a collection, but out of chats."""
+    """Stop chats from quoting a collection, but keep it."""
     with _errors():
         service().collections.activate(name, False)
     click.echo(f"{name} is inactive.")
@@ -107,7 +109,7 @@ def deactivate_command(name: str) -> None:
 @command.command("refresh")
 @click.argument("name", required=False)
 def refresh_command(name: str | None) -> None:
-    """Read what has changed in a collection's folder, or in those of all."""
+    """Read what has changed in a collection, or in all of them."""
     with _errors():
         collections = service().collections
         if name is not None:
@@ -121,11 +123,11 @@ def refresh_command(name: str | None) -> None:
 @command.command("remove")
 @click.argument("name")
 def remove_command(name: str) -> None:
-    """Forget a collection; the folder stays as it is."""
+    """Forget a collection. Its folder is not touched."""
     with _errors():
         folder = service().collections.find(name).folder
         service().collections.remove(name)
-    click.echo(f"{name} is removed; {readable(folder)} stays as it is.")
+    click.echo(f"{name} is removed. Its folder {readable(folder)} is unchanged.")
 
 
 @command.command("search")
@@ -141,7 +143,7 @@ def remove_command(name: str) -> None:
 def search_command(
     name: str, question: str | None, limit: int, as_json: bool, questions: TextIO | None
 ) -> None:
-    """Show what a collection says about a question, best first."""
+    """Search a collection and show the best matches first."""
     lines = [question or "", *(questions or ())]
     if (not (question or "").strip()) == (questions is None):
         raise click.UsageError("Give either a QUESTION or --questions FILE.")
@@ -161,7 +163,7 @@ def search_command(
             for source in found:
                 _show(source)
             if not found:
-                click.echo("Nothing.")
+                click.echo("Nothing found.")
 
 
 def _show(source: Source) -> None:
@@ -169,13 +171,13 @@ def _show(source: Source) -> None:
     place = f", page {snippet.page}" if snippet.page is not None else ""
     if snippet.first_line is not None:
         place += f", lines {snippet.first_line}-{snippet.last_line}"
-    note = "" if source.hit.relates else "  (too little in common for a chat)"
+    note = "" if source.hit.relates else "  (too weak a match for a chat)"
     click.echo(f"{readable(source.hit.file.name)}{place}  score {source.hit.score:.2f}{note}")
     click.echo("".join(f"    {line}\n" for line in snippet.text.splitlines()))
 
 
 def _is_refreshed(collection: Collection) -> bool:
-    """Refreshes one of several: what is wrong with it is said, and stops no other."""
+    """Refreshes one of several. If it fails, this shows why, and the others go on."""
     try:
         _refresh(collection)
     except (LocalDocsError, OSError) as error:
@@ -206,13 +208,13 @@ def _refresh(collection: Collection) -> None:
 
 
 def _show_others(contents: Contents) -> None:
-    """Says what was left out for its format."""
+    """Shows how many files were left out because of their format."""
     if contents.others:
         kinds = [
             f"{n} {readable(kind) or 'without a suffix'}" for kind, n in contents.others.items()
         ]
         named = ", ".join(kinds[:_KINDS]) + (", …" if len(kinds) > _KINDS else "")
-        click.echo(f"{sum(contents.others.values())} files of other kinds: {named}")
+        click.echo(f"{_number(sum(contents.others.values()), 'file')} in other formats: {named}")
 
 
 def _counts(contents: Contents | None) -> str:
@@ -220,4 +222,11 @@ def _counts(contents: Contents | None) -> str:
         return "not read yet"
     failed = len(contents.problems)
     files = len(contents.files) - failed
-    return f"{files} files, {contents.snippets} snippets, {contents.words} words, {failed} failed"
+    return (
+        f"{_number(files, 'file')}, {_number(contents.snippets, 'snippet')}, "
+        f"{_number(contents.words, 'word')}, {failed} failed"
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,6 +1,6 @@
-"""Reads files: one function for each format.
+"""Reads files, with one function for each format.
 
-They run in a process of their own (`..reading`).
+The functions run in a separate process (`..reading`).
 """
 
 import stat
@@ -27,7 +27,7 @@ from .spreadsheets import spreadsheet
 
 
 def read(path: Path) -> Document:
-    """Returns the text of the file at ``path``. Raises `UnreadableFile` with the reason."""
+    """Returns the text of the file at ``path``, or raises `UnreadableFile` with the reason."""
     try:
         _refuse_other_than_files(path)
         document = _reader(path.name)(path)
@@ -47,9 +47,9 @@ def read(path: Path) -> Document:
 
 
 def _refuse_other_than_files(path: Path) -> None:
-    """Raises `UnreadableFile` for what has become a pipe or a link since it was found."""
+    """Raises `UnreadableFile` if the file has become a pipe or a link since it was found."""
     if not stat.S_ISREG(path.lstat().st_mode):
-        raise UnreadableFile("it is no file any more")
+        raise UnreadableFile("it is no longer a file")
 
 
 def is_readable(name: str) -> bool:

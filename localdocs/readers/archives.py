@@ -33,7 +33,7 @@ class Archive:
             self.zip = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
             raise UnreadableFile(_what_it_is(path)) from error
-        # The message if a part is missing.
+        # What to say if a part is missing.
         self.wrong = f"it is not a {path.suffix.lower()} file, or damaged"
 
     def xml(self, name: str) -> Element:
@@ -98,7 +98,7 @@ class Package(Archive):
 
 
 def in_any_namespace(names: str) -> str:
-    """Returns a path such as ``a/b`` in the form in which ElementTree ignores namespaces."""
+    """Returns a path such as ``a/b`` in the form that makes ElementTree ignore namespaces."""
     return "/".join(f"{{*}}{name}" for name in names.split("/"))
 
 
@@ -145,5 +145,5 @@ def _what_it_is(path: Path) -> str:
     if is_encrypted(path):
         return "it is encrypted"
     if path.read_bytes().startswith(_OLE):
-        return "it is in the format of Office 97, which is not read"
+        return "it is in Office 97's format, which cannot be read"
     return f"it is not a {path.suffix.lower()} file, or damaged"

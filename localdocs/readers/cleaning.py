@@ -1,4 +1,4 @@
-"""Makes divided words whole and removes characters that nobody sees.
+"""Joins divided words and removes invisible characters.
 
 The number of lines stays the same, because references name lines.
 """
@@ -18,7 +18,7 @@ _SEEN = str.maketrans(
     | dict.fromkeys("\u00ad\u200b\u2060\ufeff")
     | {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 )
-# What sets the colours of a terminal (ECMA-48) or, as an OSC of xterm, its title.
+# Codes that set the colours of a terminal (ECMA-48) or its title (an OSC of xterm).
 _ESCAPE_SEQUENCE = regex.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\))")
 _SOFTLY_DIVIDED = regex.compile(r"\u00ad\n[ \t]*(\p{L}\S*)[ \t]*")
 
@@ -39,7 +39,7 @@ _CONJUNCTIONS = frozenset(
 _COMPOUNDING = frozenset(["well", "self", "half", "ill", "much"])
 
 _DAY = regex.compile(r"\s*(?:D:)?(\d{4})-?(\d\d)-?(\d\d)")
-_FIRST_YEAR = 1980  # that a computer writes by itself
+_FIRST_YEAR = 1980  # earlier dates come from unset clocks
 
 _LEAST_FULL = 40  # characters of a line
 
@@ -47,7 +47,7 @@ _LEAST_FULL = 40  # characters of a line
 def cleaned(document: Document, prose: bool) -> Document:
     """Returns ``document`` without characters that are invisible or cannot be encoded.
 
-    In ``prose``, words divided at the end of a line are made whole too.
+    In ``prose``, words divided at the end of a line are joined too.
     """
     texts = [_seen(page.text) for page in document.pages]
     if prose:
@@ -84,7 +84,7 @@ def vocabulary(texts: Iterable[str]) -> set[str]:
 
 
 def whole_words(text: str, words: set[str], certain: bool = False) -> str:
-    """Returns ``text`` with the end of each divided word moved to the line of its beginning.
+    """Returns ``text`` with the end of each divided word moved up to the line of its beginning.
 
     ``words`` are known words; they decide whether a word keeps its hyphen. ``certain`` says that
     a hyphen at the end of a line divides a word even if the word is not known.

@@ -36,7 +36,7 @@ _SAMPLE, _PIECES = 16_384, 32
 _CONTROL = bytes({*range(32)} - {*b"\0\t\n\v\f\r\x1b"})
 _CONTROLS_TO_SPACES = bytes(32 if byte in b"\0\x1b" + _CONTROL else byte for byte in range(256))
 _HIGH = re.compile(rb"[\x80-\xff]")
-# In no encoding is a byte below "0" part of a longer character.
+# No encoding uses a byte below "0" as part of a longer character.
 _WHOLE_CHARACTERS = re.compile(rb"[\x00-\x2f](.*)[\x00-\x2f]", re.DOTALL)
 _NO_TEXT = regex.compile(r"[[\p{C}\ufffd]--[\p{Cf}\t\n\v\f\r\x1b]]", regex.V1)
 # The characters of everyday use, which come first in these encodings.
@@ -93,7 +93,7 @@ def decoded(data: bytes, declared: str = "") -> str:
         # ISO encodings have control characters where those of Windows are undefined.
         text = re.sub("[\x80-\x9f]", "\ufffd", text)
     if len(_NO_TEXT.findall(text, endpos=_SAMPLE)) > 3 + min(len(text), _SAMPLE) // 10:
-        raise UnreadableFile("it is no text")
+        raise UnreadableFile("it is not text")
     return text.replace("\0", " ").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -125,7 +125,7 @@ def _unicode(data: bytes, declared: str) -> str | None:
 
 
 def _utf16(sample: bytes, *, is_utf8: bool) -> str | None:
-    """The variant of UTF-16 without a mark in which the sample is, if it is in one."""
+    """The variant of UTF-16 that the sample is in, if it is UTF-16 without a mark."""
     sample = sample[: len(sample) & ~1]
     has_controls = _controls(sample) > 0 or b"\0" in sample
     # Letters of one script share their high bytes.
@@ -145,7 +145,7 @@ def _utf16(sample: bytes, *, is_utf8: bool) -> str | None:
 
 
 def _is_east_asian(text: str) -> bool:
-    """Whether the text is Chinese, Japanese or Korean in characters of everyday use."""
+    """Whether the text is Chinese, Japanese or Korean with everyday characters."""
     letters = "".join(_NOT_ASCII.findall(text))
     return any(
         len(characters.findall(letters.encode(encoding, "ignore"))) * 10 >= len(letters) * 9
@@ -159,7 +159,7 @@ def _controls(data: bytes) -> int:
 
 def _refuse_binary(data: bytes) -> None:
     if _controls(data) > 1 + len(data) // 100 or data.count(b"\0") > 3 + len(data) // 5:
-        raise UnreadableFile("it is no text")
+        raise UnreadableFile("it is not text")
 
 
 def _likeliest(data: bytes) -> str:

@@ -35,7 +35,7 @@ class _Cell:
         return " ".join(block.text for block in self.blocks)
 
     def is_plain(self) -> bool:
-        """Whether it fits into one line with other cells."""
+        """Whether it fits on one line with other cells."""
         return all(block.plain for block in self.blocks) and len(self.text()) <= LONGEST_CELL
 
 
@@ -57,7 +57,7 @@ class Table:
         return self._rows[-1][-1].blocks
 
     def blocks(self) -> list[Block]:
-        """Returns a block for each row, or the blocks of its cells if they do not fit into one."""
+        """Returns a block for each row, or the blocks of its cells if they do not fit on a line."""
         heads: list[list[str]] = []
         names: list[str] = []
         shown: list[Block] = []

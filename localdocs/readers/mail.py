@@ -77,7 +77,7 @@ def _attached(part: MIMEPart) -> Iterator[str]:
 
 
 def _text(part: MIMEPart) -> str:
-    content = cast(bytes, part.get_payload(decode=True))  # of what has no parts of its own
+    content = cast(bytes, part.get_payload(decode=True))  # this part has no parts itself
     text = decoded(content, part.get_content_charset(""))
     if part.get_content_subtype() == "html":
         # In UTF-16 because a charset declared in the HTML is not searched for there.

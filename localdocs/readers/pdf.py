@@ -15,7 +15,7 @@ from .pdf_pages import page_texts
 
 
 def pdf(path: Path) -> Document:
-    """Reads the text of each page, with notes and filled fields.
+    """Reads the text of each page, with notes and filled-in fields.
 
     Raises `UnreadableFile` if the file is encrypted or has only images.
     """

@@ -1,4 +1,4 @@
-"""The filled form fields and the notes in a PDF."""
+"""The filled-in form fields and the notes in a PDF."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ _NOTES = {pdfium.FPDF_ANNOT_TEXT, pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_
 def notes(
     document: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, lines: Sequence[Line]
 ) -> list[str]:
-    """Returns a line for each filled field, with its name and value, and for each note.
+    """Returns a line for each filled-in field, with its name and value, and for each note.
 
     Also inserts each value after its label in ``lines``, which are those of ``page``. The forms
     of ``document`` must have been initialised.

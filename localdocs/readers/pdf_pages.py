@@ -23,7 +23,7 @@ def page_texts(pages: Sequence[list[Line]]) -> list[str]:
     """Returns the text of each of ``pages``.
 
     Lines repeated at the edges of pages are only in the first of them. Page numbers are left
-    out. Divided words are made whole. A sentence is on the page where it begins.
+    out. Divided words are joined. A sentence is on the page where it begins.
     """
     parts = without_repeated(pages)
     words = vocabulary(["\n".join(line_text(line) for part in parts for line in part.body)])
@@ -42,7 +42,7 @@ def page_texts(pages: Sequence[list[Line]]) -> list[str]:
 
 
 class _Flow:
-    """A text over several pages, whose divided words are made whole with the help of ``words``."""
+    """A text over several pages, whose divided words are joined with the help of ``words``."""
 
     def __init__(self, pages: Sequence[list[Line]], words: set[str]) -> None:
         self._lines = [line for page in pages for line in page]
