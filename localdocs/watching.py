@@ -21,7 +21,7 @@ from watchdog.observers.api import ObservedWatch
 
 from .collections import Collection, Collections
 from .errors import CollectionBusy, LocalDocsError
-from .readers import is_readable
+from .readers.formats import is_readable
 from .refreshing import Limits, refresh
 
 _log = logging.getLogger(__name__)
