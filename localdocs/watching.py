@@ -45,7 +45,7 @@ class WatchingProcess:
             flags = subprocess.IDLE_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", __name__, str(folder)),
+                *(sys.executable, "-m", __package__, str(folder)),
                 *(str(limits.snippet_size), str(limits.file_size), *limits.exclude),
             ],
             stdin=subprocess.PIPE,
@@ -163,7 +163,8 @@ def _end_with_the_server() -> None:
     os._exit(0)  # a single call takes longer; nothing that is committed is lost
 
 
-def _main(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None:
+def watch(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None:
+    """What the process does: its arguments are those of the command line."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     threading.Thread(target=_end_with_the_server, daemon=True).start()
@@ -174,7 +175,3 @@ def _main(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None
     # Of several servers with the same collections, one watches.
     with FileLock(Path(folder) / "watching.lock"):
         _Watching(Collections(Path(folder)), limits).run()
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])
