@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessPool
 
 from .errors import UnreadableFile
 from .readers import read
 from .snippets import Snippet, bounded, snippets
 
+# Seconds between two looks of pebble at its process. Most refreshes read a file or two, and with
+# its 0.1 they would wait for the end of the process as long as they read.
+CONSTS.sleep_unit = 0.02
 # What takes no CPU, as a network folder that does not answer.
 _SECONDS = 600
 # Characters of what each snippet has a copy of.
