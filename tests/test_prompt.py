@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,22 @@ TEXTS = {
 }
 
 
-@pytest.fixture
-def collections(tmp_path: Path) -> Collections:
-    folder = tmp_path / "folder"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a collection is kept of which all is read."""
+    place = tmp_path_factory.mktemp("office")
+    (place / "folder").mkdir()
     for name, text in TEXTS.items():
-        (folder / name).write_text(text)
-    collections = Collections(tmp_path / "localdocs")
-    collections.create("Office", folder)
+        (place / "folder" / name).write_text(text)
+    collections = Collections(place / "localdocs")
+    collections.create("Office", place / "folder")
     refresh(collections, "Office", Limits(snippet_size=64))
-    return collections
+    return place / "localdocs"
+
+
+@pytest.fixture
+def collections(office: Path, tmp_path: Path) -> Collections:
+    return Collections(shutil.copytree(office, tmp_path / "localdocs"))
 
 
 def user(content: str) -> dict[str, str]:
@@ -81,10 +88,10 @@ def test_only_active_collections_are_quoted(collections: Collections) -> None:
 
 
 def test_the_sources_are_in_front_of_the_message_as_gpt4all_puts_them(
-    collections: Collections, tmp_path: Path
+    collections: Collections,
 ) -> None:
     messages = [{"role": "system", "content": "Be brief."}, user("Where do visitors park?")]
-    path = tmp_path / "folder" / "c.txt"
+    path = collections.find("Office").folder / "c.txt"
     assert with_sources(messages, sources(collections, messages, 3, size=64)) == [
         messages[0],
         user(
