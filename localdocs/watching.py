@@ -127,12 +127,14 @@ class _Watching:
     def _look(self) -> None:
         """Begins to watch what is active, and stops to watch what is not."""
         # Other than Path.is_dir, os.path.isdir takes a network disk that is gone.
-        active = {c for c in self._collections.all() if c.active and os.path.isdir(c.folder)}  # noqa: PTH112
+        active = [c for c in self._collections.all() if c.active and os.path.isdir(c.folder)]  # noqa: PTH112
         for collection in self._watched.keys() - active:
             watched = self._watched.pop(collection)
             if watched.watch is not None:
                 self._observer.unschedule(watched.watch)
-        for collection in active - self._watched.keys():
+        for collection in active:
+            if collection in self._watched:
+                continue
             watched = self._watched[collection] = _Watched(collection, self._wake)
             try:
                 watched.watch = self._observer.schedule(
