@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path, PurePath
+from typing import NoReturn
 
 from filelock import FileLock
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -111,6 +112,12 @@ class _Watching:
         self._observer = Observer()
         self._wake = threading.Event()
         self._watched: dict[Collection, _Watched] = {}
+        self._ending = False
+
+    def end(self) -> NoReturn:
+        """Ends the process; called by a signal."""
+        self._ending = True  # because an exception is lost where Python cleans up
+        sys.exit()
 
     def run(self) -> None:
         """Goes on until the process ends."""
@@ -120,6 +127,8 @@ class _Watching:
             for watched in self._watched.values():
                 if watched.due():
                     self._refresh(watched)
+            if self._ending:
+                return
             pending = any(watched.pending for watched in self._watched.values())
             self._wake.wait(_QUIET if pending else _LOOK)
             self._wake.clear()
@@ -168,12 +177,13 @@ def _end_with_the_server() -> None:
 def watch(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None:
     """What the process does: its arguments are those of the command line."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    limits = Limits(int(snippet_size), int(file_size), exclude)
+    watching = _Watching(Collections(Path(folder)), limits)
+    signal.signal(signal.SIGTERM, lambda *_: watching.end())
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     if sys.platform != "win32":
         os.nice(19)
-    limits = Limits(int(snippet_size), int(file_size), exclude)
     Path(folder).mkdir(parents=True, exist_ok=True)
     # Of several servers with the same collections, one watches.
     with FileLock(Path(folder) / "watching.lock"):
-        _Watching(Collections(Path(folder)), limits).run()
+        watching.run()
