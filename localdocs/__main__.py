@@ -1,7 +1,7 @@
 """The process that `watching.WatchingProcess` starts.
 
-Apart from `watching`, because `multiprocessing` runs the main module once more in each process
-that reads files, but not one of this name.
+It is not in `watching` because `multiprocessing` imports the main module again in every process
+that it starts, except one of this name.
 """
 
 import sys

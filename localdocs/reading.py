@@ -17,8 +17,8 @@ from .errors import UnreadableFile
 from .readers import read
 from .snippets import Snippet, bounded, snippets
 
-# Seconds between two looks of pebble at its process. Most refreshes read a file or two, and with
-# its 0.1 they would wait for the end of the process as long as they read.
+# Seconds between pebble's checks of its process. With its own 0.1, a refresh of one file would
+# wait for the end of the process as long as it reads.
 CONSTS.sleep_unit = 0.02
 # What takes no CPU, as a network folder that does not answer.
 _SECONDS = 600

@@ -132,7 +132,7 @@ class _Refresh:
         """What the index holds; nothing if it must be made anew."""
         name, size = self._collection.name, self._limits.snippet_size
         if not self._collections.snapshot(name).manifest:
-            return Contents(size)  # it is new
+            return Contents(size)  # nothing has been read yet
         contents = self._collections.contents(name)
         if contents is None or contents.snippet_size != size:
             self._collections.discard_index(name)

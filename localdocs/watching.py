@@ -116,7 +116,7 @@ class _Watching:
 
     def end(self) -> NoReturn:
         """Ends the process; called by a signal."""
-        self._ending = True  # because an exception is lost where Python cleans up
+        self._ending = True  # an exception that is raised in a finalizer is lost
         sys.exit()
 
     def run(self) -> None:
@@ -175,7 +175,7 @@ def _end_with_the_server() -> None:
 
 
 def watch(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None:
-    """What the process does: its arguments are those of the command line."""
+    """What the process does. Its arguments are those of the command line."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     limits = Limits(int(snippet_size), int(file_size), exclude)
     watching = _Watching(Collections(Path(folder)), limits)

@@ -43,7 +43,8 @@ Reread = Callable[..., Document]
 def reread(tmp_path: Path) -> Reread:
     """A function that saves a document and reads it.
 
-    ``change`` makes of the name and the content of each part others, or None.
+    ``change`` gets the name and the content of each part, and returns the new ones, or None to
+    leave the part out.
     """
 
     def reread(
@@ -77,7 +78,7 @@ def properties(found: Document) -> tuple[str, str, str, str]:
 
 
 def small_docx() -> bytes:
-    """python-docx's empty document without the styles of tables, nine tenths of its text."""
+    """python-docx's empty document without the styles of tables, which are most of it."""
     document = docx.Document()
     for style in [style for style in document.styles if style.type == WD_STYLE_TYPE.TABLE]:
         style.delete()
@@ -97,7 +98,7 @@ def word() -> WordDocument:
 
 
 def opendocument(kind: str, *content: str) -> odfdo.Document:
-    """A document with ``content``, elements of the body."""
+    """A document whose body has the elements ``content``."""
     document = odfdo.Document(kind)
     document.body.clear()
     for element in content:
@@ -126,12 +127,12 @@ def run(content: str, properties: str = "") -> str:
 
 
 def paragraph(*content: str) -> str:
-    """Of elements, and of runs of what is only text."""
+    """A paragraph; plain text in ``content`` becomes a run."""
     return f"<w:p>{''.join(each if each[:1] == '<' else run(each) for each in content)}</w:p>"
 
 
 def row(*cells: str, properties: str = "") -> str:
-    """Of cells of elements, and of a paragraph of what is only text."""
+    """A row; a cell that is plain text becomes a paragraph."""
     filled = (each if each[:1] == "<" else paragraph(each) for each in cells)
     return f"<w:tr>{properties}{''.join(f'<w:tc>{each}</w:tc>' for each in filled)}</w:tr>"
 
@@ -197,7 +198,7 @@ def add_header(document: WordDocument, content: str) -> None:
 
 
 HERE = "<here/>"
-# How something is added to a document, and what is around it.
+# How content is added to a document, and the elements around it.
 PLACES: dict[str, tuple[Callable[[WordDocument, str], None], str]] = {
     "body": (add, HERE),
     "block content control": (add, control(HERE)),
@@ -214,7 +215,7 @@ PLACES: dict[str, tuple[Callable[[WordDocument, str], None], str]] = {
     "endnote": (partial(add_notes, kind="endnote"), HERE),
 }
 SHOWN = run("shown")
-# Each shows "shown".
+# Word shows each as "shown".
 CONSTRUCTS = {
     "content control": control(SHOWN),
     "insertion": f'<w:ins w:id="1" w:author="x">{SHOWN}</w:ins>',
@@ -237,6 +238,7 @@ CONSTRUCTS = {
     "reading of Chinese characters": f"<w:r><w:ruby><w:rt>{run('gone')}</w:rt><w:rubyBase>{SHOWN}"
     "</w:rubyBase></w:ruby></w:r>",
 }
+# What else it shows.
 MORE = {"characters": ",- x y z 0"}
 
 

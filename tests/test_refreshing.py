@@ -44,7 +44,9 @@ def found(collections: Collections, question: str) -> list[str]:
 
 def test_a_new_collection_is_read(collections: Collections) -> None:
     assert collections.contents("Fruit") is None
+    new = collections.find("Fruit")
     contents = refresh(collections, "Fruit", Limits())
+    assert collections.find("Fruit") == new
     assert (len(contents.files), contents.snippets, contents.words) == (2, 2, 6)
     assert contents.problems == {}
     assert found(collections, "plums") == ["b.md"]

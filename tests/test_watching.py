@@ -48,7 +48,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 class Neighbour:
-    """A collection that is looked after when the one of the tests, before it by name, was."""
+    """A second collection, which is refreshed after "Fruit" because its name comes later."""
 
     def __init__(self, collections: Collections, folder: Path) -> None:
         self._collections = collections
@@ -60,7 +60,7 @@ class Neighbour:
         self._file.write_text(text)
 
     def wait_for(self, text: str) -> None:
-        """Waits until what it was changed to is found."""
+        """Waits until ``text``, to which it was changed, is found."""
         wait_until(lambda: bool(found(self._collections, text, "Neighbour")))
 
 
@@ -85,7 +85,7 @@ def replace(path: Path) -> None:
     (path.parent / "unread.part").replace(path)
 
 
-# What is done to a folder, and where in it apples are found then.
+# What is done to a folder, and which of its files then have apples.
 CHANGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "new file": (
         lambda folder: write(folder / "sub/new.txt"),
@@ -152,8 +152,8 @@ def test_a_folder_that_comes_back_is_watched_again(
     neighbour.wait_for("apples")
     folder.rename(folder.with_name("away"))
     neighbour.change("plums")
-    neighbour.wait_for("plums")  # it is noticed
-    shutil.copytree(folder.with_name("away"), folder)  # with the name the old one had, a new one
+    neighbour.wait_for("plums")  # the process has seen that the folder is gone
+    shutil.copytree(folder.with_name("away"), folder)  # another one of that name
     neighbour.change("cherries")
     neighbour.wait_for("cherries")
     (folder / "b.txt").write_text("pears")
@@ -175,7 +175,7 @@ def test_what_another_process_reads_is_waited_for(
     with collections.locked("Fruit", wait=True):
         (folder / "b.txt").write_text("pears")
         neighbour.change("plums")
-        neighbour.wait_for("plums")  # it has tried
+        neighbour.wait_for("plums")  # the process has tried
         assert found(collections, "pears") == []
     wait_until(lambda: found(collections, "pears") == ["b.txt"])
 

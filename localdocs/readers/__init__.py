@@ -44,7 +44,7 @@ def _refuse_other_than_files(path: Path) -> None:
 def _loaded(name: str) -> Callable[[Path], Document]:
     """The function ``name``, whose module is loaded with the first file that it reads.
 
-    To load all of them takes longer than to read most files.
+    Loading all of them takes longer than reading most files.
     """
     module, function = name.split(".")
     loaded: Callable[[Path], Document] = getattr(import_module(f".{module}", __name__), function)

@@ -11,7 +11,7 @@ _CODE = """
 """
 _SETTINGS = ".yaml .yml .toml .ini .cfg .conf .properties"
 
-# The function of each format, with its module of this package.
+# The function that reads each format, as ``module.function`` of this package.
 _SUFFIXES = {
     "plain.text": f"{_PROSE} {_CODE} {_SETTINGS}",
     "delimited.delimited": ".csv .tsv .tab",
