@@ -30,7 +30,6 @@ def command(host: str, port: str, default_model: bool) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     if default_model:
         _download_default_model()
-    service().start(app)  # first: the model loads while the rest is made ready
     with shown_errors(PortError):
         if not (port.strip().isdecimal() and 0 < int(port) < 65536):
             raise PortError(f"PORT must be a number from 1 to 65535, not {port.strip()!r}.")
@@ -48,6 +47,7 @@ def command(host: str, port: str, default_model: bool) -> None:
                 f"The server cannot listen on {host}, PORT {int(port)}: "
                 f"{getattr(error, 'strerror', None) or error}. Another port: PORT=8000 make run."
             ) from error
+    service().start(app)
     logging.getLogger("waitress").setLevel(logging.INFO)
     server.print_listen("Serving on http://{}:{}/v1")
     server.run()
