@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 from openai import APIError, InternalServerError, OpenAI
 
 from app.exceptions import (
@@ -21,9 +22,10 @@ from app.jobs import Conversation, Gbnf, Job, Options
 from app.model_process import ModelProcess, Timeouts
 from app.models.library import ModelFile
 from app.protocol import Load
+from app.service import Service
 
 from .server import Server
-from .tiny_gguf import write_tiny_gguf
+from .tiny_gguf import make_deadly, write_tiny_gguf
 
 LONG = Options(max_tokens=10**6)
 HELLO = Conversation([{"role": "user", "content": "hello"}])
@@ -208,6 +210,19 @@ def test_a_plain_request_is_not_repeated_by_the_client(
             asked.result(timeout=30)
     assert caught.value.code == "model_crashed"
     assert tiny_server.get("/health").json()["model"] is None
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_model_that_dies_while_loading_is_a_500(
+    own_client: FlaskClient, tiny_gguf: Path, stream: bool
+) -> None:
+    service: Service = own_client.application.extensions["gpt4all"]
+    make_deadly(tiny_gguf, service.cache)
+    body = {"prompt": "hello", "stream": stream}
+    response = own_client.post("/v1/completions", json=body)
+    assert response.status_code == 500
+    assert response.json["error"]["code"] == "model_crashed"
+    assert response.headers["x-should-retry"] == "false"
 
 
 def test_gets_notice_nothing_of_a_crash(tiny_server: Server) -> None:
