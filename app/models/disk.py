@@ -1,11 +1,8 @@
-"""Files that are whole or not there, and room for them."""
+"""Files that change, and room for them on the disk."""
 
 import hashlib
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -42,21 +39,6 @@ class ByVersion(Generic[Result]):
     def forget(self, path: Path) -> None:
         """Reads the file again next time."""
         self._known.pop(path, None)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A new file that takes the place of ``path`` when it is whole, and not before."""
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    os.close(handle)
-    new = Path(name)
-    try:
-        yield new
-        with new.open("rb+") as file:
-            os.fsync(file.fileno())
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def lacking(folder: Path, size: int) -> str | None:
