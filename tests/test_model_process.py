@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from flask.testing import FlaskClient
 from openai import APIError, InternalServerError, OpenAI
 
@@ -135,12 +136,12 @@ def test_a_template_that_takes_all_memory_is_an_error(start: Callable[..., Model
 
 def test_a_grammar_that_takes_long_is_stopped(start: Callable[..., ModelProcess]) -> None:
     grammar = Gbnf(f'root ::= r0\n{SLOW_GRAMMAR}r1900 ::= "y"')
-    with pytest.raises(GrammarError, match=r"takes more than 0\.2 seconds to compile"):
+    with pytest.raises(GrammarError, match=r"compiling it takes more than 0\.2 seconds"):
         start(prompt=0.2).run(Job(["hello"], options=Options(grammar=grammar)), never)
 
 
 def test_tokens_that_take_long_are_stopped(start: Callable[..., ModelProcess]) -> None:
-    with pytest.raises(PromptError, match=r"more than 0\.2 seconds to make its tokens"):
+    with pytest.raises(PromptError, match=r"into tokens takes more than 0\.2 seconds"):
         start(prompt=0.2).run(Job(["hello world, é 😀 " * 1000] * 1000), never)
 
 
@@ -231,6 +232,28 @@ def test_gets_notice_nothing_of_a_crash(tiny_server: Server) -> None:
         assert tiny_server.get("/v1/models").json()["data"][0]["id"] == "tiny"
     answer = tiny_server.post("/v1/completions", {"prompt": "hello", "max_tokens": 1})
     assert answer.status_code == 200
+
+
+def test_those_who_wait_for_a_model_to_be_prepared_are_bounded_and_block_nobody(
+    tiny_server: Server, tiny_gguf: Path
+) -> None:
+    write_tiny_gguf(tiny_gguf.with_name("new.gguf"))
+    body, connections = {"model": "new", "prompt": "hello", "max_tokens": 1}, []
+
+    def state() -> dict[str, object]:
+        return tiny_server.get("/health").json()
+
+    with FileLock(tiny_gguf.parent.parent / "cache" / ".lock"):
+        for count in range(9):
+            connections.append(tiny_server.send("/v1/completions", body))
+            while state()["waiting"] != count + 1:
+                pass
+        assert tiny_server.post("/v1/completions", body).status_code == 503
+        answer = tiny_server.post("/v1/completions", {**body, "model": "tiny"})
+        assert answer.json()["model"] == "tiny"
+    for connection in connections:
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 OK")
+        connection.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
