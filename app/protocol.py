@@ -33,12 +33,16 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Load:
-    """Load ``file``, prepared if it is not. Once: another model takes another process."""
+    """Load ``file``, prepared if it is not. Once: another model takes another process.
+
+    Up to ``slots`` conversations keep their KV caches.
+    """
 
     file: ModelFile
     cache: Path
     context_length: int
     threads: int
+    slots: int = 1
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,20 @@ from flask import Flask, current_app
 from localdocs.collections import Collections
 from localdocs.watching_process import WatchingProcess
 
-from .engines.threads import default_threads
 from .errors import ModelNotFound
 from .exceptions import InferenceError, ModelError
+from .machine import available_memory, default_threads
 from .model_process import Timeouts
 from .models.cache import ModelCache
 from .models.library import Library, ModelFile
+from .protocol import Load
 from .schemas import ModelSettingsFiles, Settings
 from .worker import Worker
 
 _log = logging.getLogger(__name__)
 
 _KEY = "gpt4all"
+_MOST_SLOTS = 8
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,17 @@ class Service:
         library = Library(
             settings.models_dir, cache.judge, ModelSettingsFiles().read, settings.model
         )
+        threads = settings.threads or default_threads()
+
+        def order(file: ModelFile) -> Load:
+            plan = cache.judge(file.path).plan
+            context_length = file.context_length(plan, settings.context_length)
+            slots = settings.cache_slots or _slots(plan.token_bytes * context_length)
+            return Load(file, settings.cache_dir, context_length, threads, slots)
+
         worker = Worker(
-            settings.cache_dir,
+            order,
             cache.is_prepared,
-            context_length=settings.context_length,
-            threads=settings.threads or default_threads(),
             queue_limit=settings.queue_limit,
             timeouts=Timeouts(settings.prompt_timeout, settings.evaluation_timeout),
             keep_alive=settings.keep_alive,
@@ -97,6 +105,11 @@ class Service:
         if file.problem is not None:
             raise ModelError(file.problem)
         return file
+
+
+def _slots(size: int) -> int:
+    """How many KV caches of ``size`` bytes there may be: a quarter of the memory that is free."""
+    return max(1, min(_MOST_SLOTS, available_memory() // 4 // size))
 
 
 def service() -> Service:

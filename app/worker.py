@@ -68,18 +68,16 @@ class Turns:
 class Worker:
     """Lends the model process to one request at a time, and replaces it when need be.
 
-    ``is_prepared`` says of a GGUF whether it can be loaded at once; ``cache`` is the folder of what
-    is prepared. After ``keep_alive`` idle seconds (None: never) the process is ended. Once
+    ``order`` says how a model is loaded, ``is_prepared`` whether its GGUF can be loaded at once.
+    After ``keep_alive`` idle seconds (None: never) the process is ended. Once
     ``stopping`` is set, those who work or wait are expected to give up.
     """
 
     def __init__(
         self,
-        cache: Path,
+        order: Callable[[ModelFile], Load],
         is_prepared: Callable[[Path], bool],
         *,
-        context_length: int,
-        threads: int,
         queue_limit: int,
         timeouts: Timeouts | None = None,
         keep_alive: float | None = None,
@@ -87,10 +85,8 @@ class Worker:
         self.turns = Turns(queue_limit)
         self.preparing = Turns(queue_limit)
         self.stopping = threading.Event()
-        self._cache = cache
+        self._order = order
         self._is_prepared = is_prepared
-        self._context_length = context_length
-        self._threads = threads
         self._timeouts = timeouts or Timeouts()
         self._keep_alive = keep_alive
         self._used = 0.0
@@ -148,7 +144,7 @@ class Worker:
                 return None
             process = ModelProcess(self._timeouts)
             try:
-                process.prepare(Prepare(file, self._cache), check)
+                process.prepare(Prepare(file, self._order(file).cache), check)
             except BaseException:
                 process.close()
                 raise
@@ -164,7 +160,7 @@ class Worker:
         self.close()  # first: two models at once may not fit in memory
         self._refuse_the_dead(file)
         self._file, self._process = file, fresh or ModelProcess(self._timeouts)
-        self._process.load(Load(file, self._cache, self._context_length, self._threads))
+        self._process.load(self._order(file))
 
     def _count_death(self) -> None:
         if self._process is not None and self._file is not None:

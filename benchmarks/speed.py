@@ -27,10 +27,10 @@ import requests
 
 from app.engines import engine_room
 from app.engines.base import Engine
-from app.engines.threads import default_threads
 from app.inference.model import Model
 from app.inference.run import run
 from app.jobs import Job, Options
+from app.machine import default_threads
 from app.model_process import ModelProcess, Timeouts
 from app.models.cache import ModelCache
 from app.models.library import ModelFile

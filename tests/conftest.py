@@ -111,12 +111,15 @@ def load_tiny(tmp_path: Path) -> Iterator[Callable[..., Model]]:
     models: list[Model] = []
 
     def load(
-        context_length: int = 256, write: Callable[..., Path] = write_tiny_gguf, **how: object
+        context_length: int = 256,
+        write: Callable[..., Path] = write_tiny_gguf,
+        slots: int = 1,
+        **how: object,
     ) -> Model:
         how = {"context_length": max(256, context_length), **how}
         path = write(tmp_path / f"tiny-{len(models)}.gguf", **how)
         prepared = ModelCache(tmp_path / "cache").prepare(path)
-        models.append(Model.load(ModelFile(path.stem, path), prepared, context_length, threads=1))
+        models.append(Model.load(ModelFile(path.stem, path), prepared, context_length, 1, slots))
         return models[-1]
 
     yield load

@@ -37,7 +37,12 @@ def test_the_response_has_openais_shape_and_gpt4alls_references(client: FlaskCli
                 "references": None,
             }
         ],
-        "usage": {"prompt_tokens": 20, "completion_tokens": 8, "total_tokens": 28},
+        "usage": {
+            "prompt_tokens": 20,
+            "completion_tokens": 8,
+            "total_tokens": 28,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        },
     }
 
 

@@ -285,7 +285,9 @@ def test_a_call_can_be_sent_back_as_it_came(client: FlaskClient, change: dict[st
 def test_a_content_of_null_is_empty(client: FlaskClient, calls: dict[str, Any]) -> None:
     said = {"role": "assistant", "content": None, **calls}
     counts = [
-        ask(client, CHAT, messages=[USER, {**said, "content": content}, USER]).json["usage"]
+        ask(client, CHAT, messages=[USER, {**said, "content": content}, USER]).json["usage"][
+            "prompt_tokens"
+        ]
         for content in (None, "")
     ]
     assert counts[0] == counts[1]

@@ -144,13 +144,13 @@ def test_n_answers_share_one_evaluation_of_the_prompt(
     tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluated: list[int] = []
-    evaluate = tiny._engine.evaluate
+    evaluate = tiny.session._engine.evaluate
 
     def count(tokens: list[int], position: int) -> None:
         evaluated.append(len(tokens))
         evaluate(tokens, position)
 
-    monkeypatch.setattr(tiny._engine, "evaluate", count)
+    monkeypatch.setattr(tiny.session._engine, "evaluate", count)
     ask(tiny, "hello" * 20, n=3, max_tokens=4)
     assert evaluated == [20] + [1] * 3 * 3
 
@@ -174,9 +174,9 @@ def test_a_second_turn_evaluates_only_what_is_new(
     ]
     second = smollm.chat_prompt(messages)
     positions = []
-    engine = smollm._engine.evaluate
+    engine = smollm.session._engine.evaluate
     monkeypatch.setattr(
-        smollm._engine,
+        smollm.session._engine,
         "evaluate",
         lambda tokens, position: (positions.append(position), engine(tokens, position)),
     )

@@ -57,7 +57,9 @@ def test_the_facts_are_those_of_the_file(tmp_path: Path, cache: Path) -> None:
         chat_template=TEMPLATE,
         vocabulary=judgement.facts.vocabulary,
     )
-    assert judgement.plan == Plan("ctransformers", context_length=256, copy_bytes=4 * weights)
+    # Two blocks with two heads of eight dimensions, a key and a value each, in F16.
+    token_bytes = 2 * 2 * 8 * 2 * 2
+    assert judgement.plan == Plan("ctransformers", 256, 4 * weights, token_bytes)
 
 
 def test_a_judgement_is_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

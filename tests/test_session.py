@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from app.engines.base import Engine
-from app.exceptions import Cancelled
+from app.exceptions import Cancelled, ModelError
 from app.inference.model import Model
-from app.inference.session import Session
+from app.inference.session import Session, Sessions
 
 from .tiny_gguf import TOKENS
 
@@ -31,6 +31,10 @@ class RecordingEngine:
         self.pieces.append((position, len(tokens)))
         self._engine.evaluate(tokens, position)
 
+    @property
+    def logits(self) -> np.ndarray:
+        return self._engine.logits
+
     def truncate(self, length: int) -> int:
         return length // self.step * self.step
 
@@ -41,7 +45,7 @@ class RecordingEngine:
 
 @pytest.fixture
 def engine(tiny: Model) -> RecordingEngine:
-    return RecordingEngine(tiny._engine)
+    return RecordingEngine(tiny.session._engine)
 
 
 @pytest.fixture
@@ -185,3 +189,84 @@ def test_the_engine_is_never_led_past_the_end_of_the_context(
     session.prefill(PROMPT[:64], exact=True, check=never)
     with pytest.raises(ValueError, match="leave the context"):
         session.append(len(TOKENS) - 1)
+
+
+def test_what_an_engine_forgets_beside_is_evaluated_again(
+    session: Session, engine: RecordingEngine
+) -> None:
+    session.prefill(PROMPT[:100], exact=True, check=never)
+    wanted = session.logits.copy()
+    engine.step = 40
+    session.rewind(90)
+    assert engine.recorded()[-1] == (80, 10)
+    assert reused(session, engine, PROMPT[:100], exact=False) == 80
+    np.testing.assert_allclose(session.logits, wanted, atol=1e-3)
+
+
+@pytest.fixture
+def sessions(load_tiny: Callable[..., Model]) -> Sessions:
+    """Three of them, over the weights of a tiny model."""
+    return load_tiny(slots=3).sessions
+
+
+def evaluated(sessions: Sessions, prompt: list[int], *, exact: bool = True) -> int:
+    """How many tokens of ``prompt`` must be evaluated."""
+    kept = sessions.choose(prompt).prefill(prompt, exact=exact, check=never)
+    return len(prompt) - kept
+
+
+def conversation(seed: int, length: int = 100) -> list[int]:
+    return [5 + i * (2 * seed + 3) % 200 for i in range(length)]
+
+
+def test_conversations_in_turn_stay_warm(sessions: Sessions) -> None:
+    prompts = [conversation(seed) for seed in range(3)]
+    assert [evaluated(sessions, prompt) for prompt in prompts] == [100, 100, 100]
+    longer = [[*prompt, *OTHER[:20]] for prompt in prompts]
+    assert [evaluated(sessions, prompt) for prompt in longer] == [24, 24, 24]
+
+
+def test_one_more_takes_the_place_of_that_not_used_for_longest(sessions: Sessions) -> None:
+    first, *others, last = (conversation(seed) for seed in range(4))
+    for prompt in (first, *others, first, last):
+        evaluated(sessions, prompt)
+    assert [evaluated(sessions, prompt) for prompt in (first, last)] == [4, 4]
+    assert evaluated(sessions, others[0]) == 100
+
+
+def test_a_beginning_that_others_share_costs_no_conversation_its_place(sessions: Sessions) -> None:
+    system = conversation(9, 32)
+    first, second = (system + conversation(seed) for seed in range(2))
+    assert [evaluated(sessions, prompt) for prompt in (first, second)] == [132, 132]
+    assert [evaluated(sessions, prompt) for prompt in (first, second)] == [4, 4]
+
+
+def test_when_most_is_kept_a_conversation_stays_where_it_is(sessions: Sessions) -> None:
+    evaluated(sessions, PROMPT)
+    evaluated(sessions, [*PROMPT[:140], *OTHER[:20]])
+    assert len(sessions._sessions) == 1
+
+
+def test_the_logits_are_the_same_in_every_slot(sessions: Sessions) -> None:
+    found = []
+    for seed in range(3):
+        evaluated(sessions, conversation(seed))
+        evaluated(sessions, [*conversation(seed, 64), *PROMPT])
+        found.append(sessions.latest().logits.copy())
+        evaluated(sessions, conversation(seed))
+    alone = Session(sessions._engines[0])
+    for seed in range(3):
+        alone.prefill([*conversation(seed, 64), *PROMPT], exact=True, check=never)
+        np.testing.assert_array_equal(found[seed], alone.logits)
+
+
+def test_slots_that_cannot_be_had_are_done_without(
+    sessions: Sessions, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> Engine:
+        raise ModelError("no memory")
+
+    sessions._open_engine = refuse
+    for seed in range(4):
+        assert evaluated(sessions, conversation(seed)) == 100
+    assert caplog.messages == ["There is memory for no more than 1 KV caches: no memory"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.application import create_app
-from app.engines.threads import usable_cpus
+from app.machine import usable_cpus
 from app.schemas import Settings, SettingsError, read_settings
 from localdocs.limits import Limits
 
@@ -22,6 +22,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         strict_model=False,
         context_length=2048,
         threads=None,
+        cache_slots=None,
         queue_limit=8,
         keep_alive=None,
         prompt_timeout=10,
@@ -145,7 +146,8 @@ def test_the_queue_limit_bounds_who_waits(tiny_gguf: Path) -> None:
 
 def test_the_threads_are_a_setting(tiny_gguf: Path) -> None:
     app = create_app({"DATA_DIR": str(tiny_gguf.parent.parent), "THREADS": "1"})
-    assert app.extensions["gpt4all"].worker._threads == 1
+    service = app.extensions["gpt4all"]
+    assert service.worker._order(service.library.default()).threads == 1
 
 
 def test_a_data_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from filelock import FileLock
 from app.exceptions import Cancelled, ModelCrashed, ModelError, QueueFull
 from app.models.cache import ModelCache
 from app.models.library import ModelFile
+from app.protocol import Load
 from app.worker import Turns, Worker
 
 from .tiny_gguf import make_deadly, write_tiny_gguf
@@ -120,10 +121,8 @@ def make_worker(tmp_path: Path, cache: ModelCache) -> Iterator[Callable[..., Wor
 
     def make(queue_limit: int = 8, keep_alive: float | None = None) -> Worker:
         worker = Worker(
-            tmp_path / "cache",
+            lambda file: Load(file, tmp_path / "cache", context_length=64, threads=1),
             cache.is_prepared,
-            context_length=64,
-            threads=1,
             queue_limit=queue_limit,
             keep_alive=keep_alive,
         )

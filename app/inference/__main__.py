@@ -82,7 +82,12 @@ class ModelProcess:
         prepared = ModelCache(order.cache).prepare(order.file.path)
         self._begin(Step.LOADING)
         self._model = Model.load(
-            order.file, prepared, order.context_length, order.threads, self._begin
+            order.file,
+            prepared,
+            order.context_length,
+            order.threads,
+            order.slots,
+            self._begin,
         )
 
     def _run(self, job: Job) -> None:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..engines import engine_room
-from ..engines.base import Engine
 from ..exceptions import ContextLengthExceeded, PromptError
 from ..jobs import Calling, Grammar
 from ..models.cache import PreparedModel
@@ -13,7 +13,7 @@ from ..models.facts import Facts
 from ..models.library import ModelFile
 from ..protocol import Step
 from .functions import plain_messages
-from .session import Session
+from .session import Session, Sessions
 from .template import ChatTemplate
 from .tokenizer import Tokenizer
 
@@ -32,15 +32,14 @@ class Model:
         file: ModelFile,
         facts: Facts,
         tokenizer: Tokenizer,
-        engine: Engine,
+        sessions: Sessions,
         begin: Callable[[Step], None] = lambda step: None,
     ) -> None:
         self.file = file
         self.tokenizer = tokenizer
-        self.session = Session(engine)
+        self.sessions = sessions
         self.end_tokens = frozenset(facts.vocabulary.end_tokens)
         self._template_source = file.settings.chat_template or facts.chat_template
-        self._engine = engine
         self._begin = begin
         self._template: ChatTemplate | None = None
         self._constraint_tokens: ConstraintTokens | None = None
@@ -52,6 +51,7 @@ class Model:
         prepared: PreparedModel,
         context_length: int,
         threads: int,
+        slots: int = 1,
         begin: Callable[[Step], None] = lambda step: None,
     ) -> "Model":
         """Loads a prepared model with a context of at most ``context_length`` tokens.
@@ -61,13 +61,19 @@ class Model:
         """
         facts, settings = prepared.facts, file.settings
         tokenizer = Tokenizer.load(prepared.tokenizer, facts.vocabulary)
-        engine = engine_room(prepared.plan.engine).load(
+        open_engine = partial(
+            engine_room(prepared.plan.engine).load,
             prepared.weights,
             file.context_length(prepared.plan, context_length),
             settings.threads or threads,
             settings.gpu_layers,
         )
-        return cls(file, facts, tokenizer, engine, begin)
+        return cls(file, facts, tokenizer, Sessions(open_engine, slots), begin)
+
+    @property
+    def session(self) -> Session:
+        """The session that is used."""
+        return self.sessions.latest()
 
     def text_prompt(self, text: str) -> list[int]:
         """The token ids of a prompt that is given as text; at least one.
@@ -140,7 +146,7 @@ class Model:
 
     def close(self) -> None:
         """Frees the memory; the model cannot be used afterwards."""
-        self._engine.close()
+        self.sessions.close()
 
     def _protected(self, value: Any) -> Any:
         """``value`` with every text in it protected, and such that it can be encoded."""

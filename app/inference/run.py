@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from ..exceptions import ContextLengthExceeded
-from ..jobs import Conversation, Job
+from ..jobs import Conversation, Job, Options
 from ..pieces import Begun, Delta
 from .generation import Generation
 from .model import Model
@@ -28,7 +28,15 @@ def run(model: Model, job: Job, check: Callable[[], None]) -> Iterator[Begun | D
     yield Begun(sum(map(len, prompts)), context)
     for place, prompt in enumerate(prompts):
         echo = _text(model, job.prompts[place]) if options.echo else None
+        if place == 0:
+            # Further prompts of the same request shall not take more than one conversation's place.
+            model.sessions.choose([] if _begins_empty(options) else prompt)
         yield from Generation(model, prompt, options, check, grammar, place * options.n, echo)
+
+
+def _begins_empty(options: Options) -> bool:
+    """Whether even the prompt's first token is evaluated again, for its log-probability."""
+    return options.echo and options.top_logprobs is not None
 
 
 def _prompt(model: Model, prompt: str | list[int]) -> list[int]:

@@ -5,12 +5,16 @@ multiples of the engine's ``piece``. So a part of the KV cache counts as exact w
 evaluated from the start in such pieces; generated tokens, evaluated one by one, are not exact.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..engines.base import Engine
+from ..exceptions import ModelError
+
+_log = logging.getLogger(__name__)
 
 
 class Session:
@@ -39,6 +43,13 @@ class Session:
         """The logits after the last token, see `Engine.logits`."""
         return self._engine.logits
 
+    def common(self, prompt: Sequence[int]) -> int:
+        """How many tokens at its beginning the session has in common with a prompt."""
+        # numpy has no short cut for the first difference, but is still the faster one.
+        length = min(len(prompt), len(self))
+        differ = np.array(prompt[:length]) != np.array(self._tokens[:length])
+        return int(differ.argmax()) if differ.any() else length
+
     def prefill(self, prompt: Sequence[int], *, exact: bool, check: Callable[[], None]) -> int:
         """Evaluates what of ``prompt`` (at least one token) is new.
 
@@ -47,7 +58,8 @@ class Session:
         evaluated stays usable.
         """
         piece = self._engine.piece
-        reused = self._common_prefix(prompt)
+        # The last token is always evaluated: the cache holds no logits.
+        reused = min(self.common(prompt), len(prompt) - 1)
         if exact:
             reused = min(reused, self._exact) // piece * piece
         self.rewind(reused)
@@ -80,10 +92,51 @@ class Session:
         self._engine.evaluate(tokens, position=len(self))
         self._tokens += tokens
 
-    def _common_prefix(self, prompt: Sequence[int]) -> int:
-        # The last token is always evaluated: the cache holds no logits.
-        limit = min(len(prompt) - 1, len(self))
-        for i in range(limit):
-            if prompt[i] != self._tokens[i]:
-                return i
-        return limit
+
+class Sessions:
+    """Up to ``slots`` sessions, each with the KV cache of an engine of its own.
+
+    ``open_engine`` makes one more engine, over the same weights.
+    """
+
+    def __init__(self, open_engine: Callable[[], Engine], slots: int) -> None:
+        self._open_engine = open_engine
+        self._slots = slots
+        self._engines = [open_engine()]
+        self._sessions = [Session(self._engines[0])]  # the one used last is the last
+
+    def latest(self) -> Session:
+        """The one used last."""
+        return self._sessions[-1]
+
+    def choose(self, prompt: Sequence[int]) -> Session:
+        """The session in which ``prompt`` shall be evaluated.
+
+        That which has the most of it already, unless more would be lost than is kept: then it is
+        somebody else's conversation. In that case an unused one, or that not used for longest.
+        """
+        best = max(self._sessions, key=lambda session: session.common(prompt))
+        common = best.common(prompt)
+        if common < len(prompt) - 1 and len(best) > 2 * common:
+            best = self._other()
+        self._sessions.remove(best)
+        self._sessions.append(best)
+        return best
+
+    def close(self) -> None:
+        """Frees the memory of all."""
+        for engine in self._engines:
+            engine.close()
+
+    def _other(self) -> Session:
+        if len(self._sessions) < self._slots:
+            try:
+                self._engines.append(self._open_engine())
+            except ModelError as error:
+                self._slots = len(self._sessions)
+                _log.warning(
+                    "There is memory for no more than %d KV caches: %s", self._slots, error
+                )
+            else:
+                self._sessions.insert(0, Session(self._engines[-1]))
+        return self._sessions[0]

@@ -30,7 +30,7 @@ from .facts import Facts, Judgement, Plan, VocabularyFacts
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 3  # raised when what was judged or prepared before must be made again
+_VERSION = 4  # raised when what was judged or prepared before must be made again
 _HEADER_BYTES = 1 << 20
 _JUDGEMENT, _TOKENIZER, _WEIGHTS, _SIZES = (
     "judgement.json", "tokenizer", "weights.gguf", "sizes.json",
@@ -153,7 +153,7 @@ class ModelCache:
                     shutil.rmtree(entry, ignore_errors=True)
         if keep.exists():
             for leftover in keep.glob(".new-*"):
-                leftover.unlink()
+                leftover.unlink(missing_ok=True)  # somebody who judges at once renames theirs
 
     def _entries_of(self, path: Path) -> Iterator[Path]:
         if self._folder.exists():

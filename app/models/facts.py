@@ -47,12 +47,14 @@ class Plan:
     """How an engine can run a model.
 
     ``engine`` is its name, ``context_length`` the largest one in tokens. ``copy_bytes`` is the size
-    of the copy that the engine loads; 0 when it loads the file itself.
+    of the copy that the engine loads; 0 when it loads the file itself. A token of the context takes
+    ``token_bytes`` of memory.
     """
 
     engine: str
     context_length: int
     copy_bytes: int
+    token_bytes: int
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Presenter(ABC):
             "model": model,
         }
         self._prompt_tokens = prompt_tokens
-        self._completion_tokens = 0
+        self._completion_tokens = self._cached_tokens = 0
 
     def whole(self, deltas: Iterable[Delta]) -> Object:
         """The response object of a plain request."""
@@ -91,6 +91,7 @@ class Presenter(ABC):
     def _counted(self, deltas: Iterable[Delta]) -> Iterator[Delta]:
         for delta in deltas:
             self._completion_tokens += delta.tokens
+            self._cached_tokens += delta.cached
             yield delta
 
     def _usage(self) -> Object:
@@ -98,6 +99,7 @@ class Presenter(ABC):
             "prompt_tokens": self._prompt_tokens,
             "completion_tokens": self._completion_tokens,
             "total_tokens": self._prompt_tokens + self._completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": self._cached_tokens},
         }
 
     @abstractmethod

@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import RAISE, ValidationError, post_load, validates
 
-from ..engines.threads import usable_cpus
 from ..exceptions import ModelError, PromptError
 from ..jobs import Sampling
+from ..machine import usable_cpus
 from ..models.disk import ByVersion
 from ..models.library import ModelSettings
 from .fields import Integer, SamplingSchema, Text, between

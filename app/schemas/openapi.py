@@ -48,6 +48,12 @@ _EVENT = {"type": "object", "properties": {"event": _TEXT, "data": _TEXT}}
 _USAGE = {
     "type": "object",
     "required": ["prompt_tokens", "completion_tokens", "total_tokens"],
+    "properties": {
+        "prompt_tokens_details": {
+            "type": "object",
+            "properties": {"cached_tokens": {"type": "integer"}},
+        }
+    },
     "additionalProperties": {"type": "integer"},
 }
 

@@ -10,7 +10,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load
 
 from localdocs.limits import Limits
 
-from ..engines.threads import usable_cpus
+from ..machine import usable_cpus
 from .fields import between
 
 _LONGEST = 10**6  # seconds, more than a week
@@ -29,6 +29,7 @@ class Settings:
     strict_model: bool
     context_length: int
     threads: int | None
+    cache_slots: int | None
     queue_limit: int
     keep_alive: int | None
     prompt_timeout: int
@@ -87,6 +88,7 @@ class SettingsSchema(Schema):
     strict_model = fields.Boolean(load_default=False)
     context_length = _WholeNumber(load_default=2048, validate=between(32))
     threads = _WholeNumber(load_default=None, validate=between(1, usable_cpus()))
+    cache_slots = _WholeNumber(load_default=None, validate=between(1, 64))
     queue_limit = _WholeNumber(load_default=8, validate=between(0, 1000))
     keep_alive = _WholeNumber(load_default=None, validate=between(0, _LONGEST))
     prompt_timeout = _WholeNumber(load_default=10, validate=between(1, _LONGEST))

@@ -25,7 +25,7 @@ def plan(file: GGUFFile, facts: Facts) -> Plan:
     sizes, tensors = judge_weights(file, facts.vocabulary.size)
     in_place = loads_as_it_is(file, sizes, tensors, facts.vocabulary)
     copy_bytes = 0 if in_place else sum(tensor.size for tensor in tensors)
-    return Plan(_NAME, sizes.context_length, copy_bytes)
+    return Plan(_NAME, sizes.context_length, copy_bytes, sizes.token_bytes)
 
 
 def write_copy(file: GGUFFile, target: Path, progress: Callable[[int], None]) -> None:

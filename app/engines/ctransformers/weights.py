@@ -55,6 +55,11 @@ class Sizes:
         """The rows of the matrices that make keys and values."""
         return self.kv_heads * self.head
 
+    @property
+    def token_bytes(self) -> int:
+        """The bytes that a token takes in the KV cache: a key and a value in F16 for each block."""
+        return 2 * 2 * self.blocks * self.kv_rows
+
 
 def judge_weights(file: GGUFFile, vocabulary: int) -> tuple[Sizes, list[Tensor]]:
     """The sizes of the model and the tensors that ctransformers needs.
