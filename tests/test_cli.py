@@ -63,7 +63,7 @@ def test_show_tells_facts_and_settings(app: Flask, models: Path) -> None:
 
 def test_show_gives_the_reason_for_what_cannot_be_used(app: Flask, models: Path) -> None:
     (models / "tiny.json").write_text('{"temprature": 0}')
-    assert "tiny.json: temprature is no setting of a model." in run(app, "show", "tiny").output
+    assert "tiny.json: temprature is not a setting of a model." in run(app, "show", "tiny").output
 
 
 @pytest.mark.parametrize("command", ["show", "remove"])

@@ -161,7 +161,7 @@ def test_threads_and_gpu_layers_reach_the_engine(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"tempature": 1}, "tempature is no setting of a model."),
+        ({"tempature": 1}, "tempature is not a setting of a model."),
         ({"name": 5}, "name must be a string, not 5."),
         ({"name": " "}, "name must be 1 to 200 printable characters."),
         ({"name": "a\nb"}, "name must be 1 to 200 printable characters."),
@@ -173,7 +173,7 @@ def test_threads_and_gpu_layers_reach_the_engine(
         ({"max_length": 0}, "max_length must be at least 1, not 0."),
         ({"threads": 10**6}, "threads must be between 1 and "),
         ({"gpu_layers": -1}, "gpu_layers must be between 0 and 1000, not -1."),
-        ({"chat_template": "{% if %}"}, "chat_template is no Jinja template: Expected"),
+        ({"chat_template": "{% if %}"}, "chat_template is not a Jinja template: Expected"),
         ({"system_message": None}, "system_message"),
     ],
 )
@@ -190,7 +190,7 @@ def test_what_is_wrong_is_named(
     [
         ("", "cannot be read as JSON"),
         ("{", "cannot be read as JSON"),
-        ("[]", "must hold a JSON object"),
+        ("[]", "must contain a JSON object"),
         ("[" * 100_000, "cannot be read as JSON"),
         ("\xff", "cannot be read as JSON"),
     ],
@@ -208,7 +208,7 @@ def test_a_model_with_wrong_settings_cannot_be_used(
     assert client.get("/v1/models").get_json()["data"] == []
     assert client.get("/v1/models/tiny").status_code == 404
     assert chat(client)["error"] == {
-        "message": "tiny.json: tempature is no setting of a model.",
+        "message": "tiny.json: tempature is not a setting of a model.",
         "type": "invalid_request_error",
         "param": "model",
         "code": "model_not_usable",

@@ -204,7 +204,7 @@ def test_a_grammar_that_turns_out_too_large_ends_in_a_short_error(
     response = client.post(CHAT, json=body)
     text = response.text.partition("event: error\ndata: ")[2] if stream else response.text
     error = json.loads(text)["error"]
-    assert error["message"].startswith("The answer cannot be held to its grammar: ")
+    assert error["message"].startswith("The grammar cannot be used: ")
     assert "\n" not in error["message"]
 
 
