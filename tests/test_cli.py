@@ -76,7 +76,7 @@ def test_check_says_how_a_file_anywhere_can_be_used(
 ) -> None:
     result = run(app, "check", str(write_tiny_gguf(tmp_path / "a.gguf")))
     assert result.exit_code == 0
-    assert result.output.startswith("a.gguf can be used, after it is rewritten once: llama F32")
+    assert result.output.startswith("a.gguf can be used, after rewriting it once: llama F32")
 
 
 def test_check_gives_the_reason_for_what_cannot_be_used(
@@ -111,7 +111,7 @@ def test_add_refuses_what_cannot_be_used(app: Flask, models: Path, tmp_path: Pat
 def test_add_overwrites_nothing(app: Flask, models: Path, tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "tiny.gguf", seed=9)
     before = (models / "tiny.gguf").read_bytes()
-    assert "is there already; `flask --app wsgi models remove tiny` first" in error(
+    assert "already exists; run `flask --app wsgi models remove tiny` first" in error(
         run(app, "add", str(path))
     )
     assert (models / "tiny.gguf").read_bytes() == before
@@ -119,7 +119,7 @@ def test_add_overwrites_nothing(app: Flask, models: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("source", ["nowhere.gguf", "http://127.0.0.1/a.txt", "http://127.0.0.1/"])
 def test_add_refuses_what_is_no_gguf(app: Flask, models: Path, source: str) -> None:
-    assert re.search(r"There is no file|no name of a GGUF", error(run(app, "add", source)))
+    assert re.search(r"There is no file|not the name of a GGUF", error(run(app, "add", source)))
 
 
 def test_add_looks_at_the_disk_first(
@@ -265,9 +265,11 @@ def test_another_version_of_the_file_begins_anew(
     assert hub.ranges == [None]
 
 
-def test_a_wrong_sum_is_told_and_the_file_deleted(app: Flask, models: Path, hub: Hub) -> None:
+def test_a_wrong_checksum_is_reported_and_the_file_deleted(
+    app: Flask, models: Path, hub: Hub
+) -> None:
     hub.etag = "0" * 64
-    assert "its sum is not the hub's" in error(run(app, *downloading(hub, "pull")))
+    assert "its checksum is not the hub's" in error(run(app, *downloading(hub, "pull")))
     assert [path.name for path in models.iterdir()] == ["tiny.gguf"]
 
 

@@ -56,7 +56,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ModelError, match="damaged, truncated or no GGUF"):
+    with pytest.raises(ModelError, match="damaged, truncated or not a GGUF"):
         read_gguf(path)
 
 
@@ -89,7 +89,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
 )
 def test_hostile_headers_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.gguf").write_bytes(data)
-    with pytest.raises(ModelError, match="damaged, truncated or no GGUF"):
+    with pytest.raises(ModelError, match="damaged, truncated or not a GGUF"):
         read_gguf(tmp_path / "a.gguf")
 
 

@@ -82,7 +82,7 @@ def test_a_default_that_is_not_there_is_an_error(folder: Path) -> None:
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoModel, match=r"no model in .*flask --app wsgi models default"):
+    with pytest.raises(NoModel, match=r"no usable model in .*flask --app wsgi models default"):
         library(tmp_path).default()
 
 

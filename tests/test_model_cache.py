@@ -87,7 +87,7 @@ def test_a_changed_file_is_judged_anew(tmp_path: Path, cache: Path) -> None:
     path, models = write_tiny_gguf(tmp_path / "a.gguf"), ModelCache(cache)
     assert models.judge(path).plan.context_length == 256
     path.write_bytes(b"damaged")
-    with pytest.raises(ModelError, match="damaged, truncated or no GGUF"):
+    with pytest.raises(ModelError, match="damaged, truncated or not a GGUF"):
         models.judge(path)
 
 
@@ -314,9 +314,9 @@ def test_a_file_used_in_place_works_like_its_adapted_copy(tmp_path: Path, cache:
     ("metadata", "reason"),
     [
         ({"tokenizer.ggml.model": "t5"}, "its tokenizer is 't5'"),
-        ({"tokenizer.ggml.model": "llama"}, "no token <0x00> for a byte"),
-        ({"tokenizer.ggml.pre": "other"}, "its pre-tokenizer is 'other'; those that run here"),
-        ({"tokenizer.ggml.merges": ["x yz"]}, "its vocabulary is broken"),
+        ({"tokenizer.ggml.model": "llama"}, "its vocabulary lacks the byte token <0x00>"),
+        ({"tokenizer.ggml.pre": "other"}, "its pre-tokenizer is 'other'; only these run here"),
+        ({"tokenizer.ggml.merges": ["x yz"]}, "its vocabulary lacks a token for the merge"),
     ],
 )
 def test_a_vocabulary_that_is_not_supported_is_refused(

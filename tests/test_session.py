@@ -183,5 +183,5 @@ def test_the_engine_is_never_led_past_the_end_of_the_context(
 ) -> None:
     session = load_tiny(context_length=64).session
     session.prefill(PROMPT[:64], exact=True, check=never)
-    with pytest.raises(ValueError, match="leave the context"):
+    with pytest.raises(ValueError, match="do not fit into the context"):
         session.append(len(TOKENS) - 1)

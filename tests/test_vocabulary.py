@@ -70,7 +70,7 @@ def test_the_usual_eos_counts_only_if_it_is_a_control_token(
 
 
 def test_what_is_added_must_be_there(facts_of: Callable[..., VocabularyFacts]) -> None:
-    with pytest.raises(ModelError, match="its prompts need a token that it does not name: eos"):
+    with pytest.raises(ModelError, match="its prompts need eos_token_id, which is missing"):
         facts_of(add_eos_token=True, eos_token_id=None)
 
 
@@ -97,7 +97,7 @@ def test_tokens_end_answers_by_their_text(
 def test_a_token_that_stands_there_twice_is_refused(
     facts_of: Callable[..., VocabularyFacts],
 ) -> None:
-    with pytest.raises(ModelError, match="its vocabulary is empty or holds a token twice"):
+    with pytest.raises(ModelError, match="its vocabulary is empty or has a token twice"):
         facts_of(tokens=renamed(id3="<|im_end|>"))
 
 
@@ -108,7 +108,7 @@ def test_empty_tokens_are_kept_apart(facts_of: Callable[..., VocabularyFacts]) -
 def test_a_vocabulary_without_a_token_for_a_byte_is_refused(tmp_path: Path) -> None:
     path = write_tiny_sentencepiece(tmp_path / "a.gguf")
     path.write_bytes(path.read_bytes().replace(b"<0x41>", b"<0xXX>"))
-    with pytest.raises(ModelError, match="no token <0x41> for a byte"):
+    with pytest.raises(ModelError, match="its vocabulary lacks the byte token <0x41>"):
         ModelCache(tmp_path / "cache").judge(path)
 
 
