@@ -1,4 +1,4 @@
-"""Calls of functions: offered to the model, held to their schemas, shown as OpenAI shows them."""
+"""Function calls: offered to the model, checked against schemas, shown as OpenAI shows them."""
 
 import json
 from typing import Any

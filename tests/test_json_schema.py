@@ -1,4 +1,4 @@
-"""What of a JSON Schema answers are held to, what is left out, and what is refused."""
+"""Which parts of a JSON Schema are enforced, left out and refused."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ def never() -> None:
 
 
 def held(schema: dict[str, Any]) -> dict[str, Any]:
-    """What a function's answers are held to."""
+    """The schema that calls of a function conform to."""
     function = Function("f", "", {"type": "object", "properties": {"a": schema}})
     grammar, begin = grammar_source(Calling([function]), never).text, "call_0_arguments: %json "
     [line] = (line for line in grammar.splitlines() if line.startswith(begin))
@@ -39,7 +39,7 @@ def strict_error(schema: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", ["path", "uuid4", "color", "binary", "password", "int32", "x-y"])
-def test_a_format_that_is_not_known_is_an_annotation(name: str) -> None:
+def test_an_unknown_format_is_an_annotation(name: str) -> None:
     assert held({"type": "string", "format": name}) == {"type": "string"}
     assert grammar_source(JsonText({"type": "string", "format": name}), never)
 
@@ -47,7 +47,7 @@ def test_a_format_that_is_not_known_is_an_annotation(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["date-time", "date", "time", "duration", "email", "hostname", "ipv4", "uuid", "uri"]
 )
-def test_a_format_that_is_known_is_held(name: str) -> None:
+def test_a_known_format_is_enforced(name: str) -> None:
     assert held({"type": "string", "format": name})["format"] == name
 
 
@@ -70,36 +70,38 @@ NOT_HELD: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("keyword", "schema"), NOT_HELD, ids=[k for k, _ in NOT_HELD])
-def test_what_cannot_be_held_is_left_out_of_a_function_and_said_in_the_log(
+def test_what_cannot_be_enforced_is_left_out_of_a_function_and_logged(
     keyword: str, schema: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "app"):
         assert keyword not in held(schema) or held(schema)[keyword] == {}
-    assert f"The function f is not held to all of its schema: properties.a.{keyword}" in caplog.text
+    assert f"The function f ignores a part of its schema: properties.a.{keyword}" in caplog.text
 
 
 @pytest.mark.parametrize(("keyword", "schema"), NOT_HELD, ids=[k for k, _ in NOT_HELD])
-def test_what_cannot_be_held_is_refused_where_all_is_promised(
+def test_what_cannot_be_enforced_is_refused_if_all_is_promised(
     keyword: str, schema: dict[str, Any]
 ) -> None:
     deep = {"properties": {"list": {"items": {"anyOf": [{}, schema]}}}}
-    assert strict_error(deep).startswith(f"properties.list.items.anyOf[1].{keyword}: answers can")
+    error = strict_error(deep)
+    assert error.startswith(f"properties.list.items.anyOf[1].{keyword}: ")
+    assert "cannot be enforced" in error
     function = Function("f", "", {"type": "object", **deep}, strict=True)
     with pytest.raises(GrammarError, match=r"the function 'f': properties\.list\.items\.anyOf"):
         grammar_source(Calling([function]), never)
 
 
-def test_bounds_that_cannot_be_held_are_left_out_or_refused(
+def test_bounds_that_cannot_be_enforced_are_left_out_or_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     schema = {"type": "number", "minimum": 1e300}
     with caplog.at_level(logging.WARNING, "app"):
         assert held(schema) == {"type": "number"}
-    assert "properties.a: answers cannot be held to these bounds" in caplog.text
-    assert strict_error({"items": schema}) == "items: answers cannot be held to these bounds."
+    assert "properties.a: these bounds cannot be enforced" in caplog.text
+    assert strict_error({"items": schema}) == "items: these bounds cannot be enforced."
 
 
-def test_alternatives_that_overlap_are_held_as_any_of_them_but_not_where_one_is_promised(
+def test_overlapping_alternatives_become_any_of_or_are_refused_if_all_is_promised(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     schema = {"oneOf": [{"type": "string"}, {"type": "string", "minLength": 2}]}
@@ -139,7 +141,7 @@ def test_a_wrong_schema_is_refused_with_its_path(
 ) -> None:
     function = Function("f", "", {"properties": {"a": {"items": schema}}}, strict)
     if words.startswith("references") and not strict:
-        assert grammar_source(Calling([function]), never)  # it is right, and cannot be followed
+        assert grammar_source(Calling([function]), never)  # it is right, but cannot be followed
         return
     with pytest.raises(GrammarError) as caught:
         grammar_source(Calling([function]), never)
@@ -162,7 +164,7 @@ def test_a_schema_that_nothing_fits_is_refused_with_its_path(
 ) -> None:
     properties = {"b": {}, "a": schema}
     error = strict_error({"type": "object", "properties": properties, "required": ["a"]})
-    assert error.startswith(f"properties.a: nothing can fit it: {words}")
+    assert error.startswith(f"properties.a: no value fits it: {words}")
 
 
 def test_objects_that_list_their_properties_have_no_others() -> None:

@@ -247,7 +247,7 @@ def test_a_grammar_that_turns_out_too_large_ends_in_a_short_error(
         ({"json_schema": {"not": {}}}, "json_schema", "not"),
         ({"grammar": "root ::= ("}, "grammar", "this is not GBNF"),
         ({"grammar": "root ::= x"}, "grammar", "this is not GBNF: Rule 'x' not found"),
-        ({"grammar": 'root ::= root "a"'}, "grammar", "no text can fit it"),
+        ({"grammar": 'root ::= root "a"'}, "grammar", "no text fits it"),
         ({"guided_regex": "("}, "guided_regex", "cannot be used: unclosed group"),
         ({"guided_regex": "(?=a)"}, "guided_regex", "look-around, including look-ahead"),
         ({"grammar": 3}, "grammar", "must be a string"),
@@ -342,7 +342,7 @@ def test_a_grammar_beyond_its_bounds_is_refused_before_any_work(
     monkeypatch.setattr("app.inference.grammar.grammar_from", lambda *a: converted.append(a[1]))
     status, answer = post(client, grammar=grammar)
     assert status == 400
-    assert "32768 bytes and 2000 rules are allowed" in answer["error"]["message"]
+    assert "at most 32768 bytes and 2000 rules are allowed" in answer["error"]["message"]
     assert not converted
 
 
