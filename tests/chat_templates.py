@@ -49,7 +49,7 @@ def _family(
 
 
 def _wide(text: str) -> str:
-    """DeepSeek's markers have U+FF5C for a bar."""
+    """DeepSeek's markers have U+FF5C instead of a bar."""
     return text.replace("<|", "<\uff5c").replace("|>", "\uff5c>")
 
 
@@ -192,7 +192,7 @@ FAMILIES = [
         "Today Date: 26 Jul 2024\n\nBe brief.<|eot_id|>" + _LLAMA_TURNS,
         _LLAMA_ASK,
     ),
-    # The Mistral-7B-Instruct-v0.1 model card: a space behind the end token.
+    # The Mistral-7B-Instruct-v0.1 model card: a space after the end token.
     _family(
         "Mistral v0.1",
         r"""{{ bos_token }}{% for message in messages %}
@@ -206,7 +206,7 @@ FAMILIES = [
         system=False,
     ),
     # mistral-common's v3 tokenizer: the system message is in the last user message. (Published
-    # templates put it in the last message only, and so lose it where an answer is begun.)
+    # templates put it in the last message only, and so lose it if an answer is begun.)
     _family(
         "Mistral v0.3",
         r"""{%- set loop_messages = messages %}{% if messages[0]["role"] == "system" %}
@@ -374,7 +374,7 @@ FAMILIES = [
         "ASSISTANT:",
         "ASSISTANT: ",
     ),
-    # Stanford Alpaca's README and train.py: the answer is right behind the colon.
+    # Stanford Alpaca's README and train.py: the answer comes right after the colon.
     _family(
         "Alpaca",
         r"""{% for message in messages %}{% if message.role == 'system' %}{{ message.content }}

@@ -204,7 +204,7 @@ def test_what_is_inherited_is_not_closed(any_client: FlaskClient) -> None:
 def test_numbers_end(any_client: FlaskClient, kind: str, bounds: dict[str, Any]) -> None:
     schema = {"type": "array", "items": {"type": kind, **bounds}, "minItems": 2, "maxItems": 2}
     for wanted in "57":
-        # A model that wants nothing but that digit.
+        # A model that wants only that digit.
         biased = {str(_token(any_client, wanted)): 100}
         body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 300}
         body |= {"logit_bias": biased, "json_schema": schema, "temperature": 0}
@@ -227,7 +227,7 @@ def test_digits_in_strings_and_long_constants_are_left_alone(any_client: FlaskCl
     assert json.loads(content) == wanted
 
 
-def test_digits_behind_a_quote_in_a_string_are_in_the_string(any_client: FlaskClient) -> None:
+def test_digits_after_a_quote_in_a_string_are_in_the_string(any_client: FlaskClient) -> None:
     schema = {"type": "string", "pattern": '^\\\\?"5*$'}
     body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 40, "temperature": 0}
     body |= {"json_schema": schema, "logit_bias": {str(_token(any_client, "5")): 100}}
@@ -237,7 +237,7 @@ def test_digits_behind_a_quote_in_a_string_are_in_the_string(any_client: FlaskCl
 
 
 @pytest.mark.parametrize("text", ["\\", "a\\\\", '"', '\\"', "é\n"])
-def test_numbers_end_behind_any_string(any_client: FlaskClient, text: str) -> None:
+def test_numbers_end_after_any_string(any_client: FlaskClient, text: str) -> None:
     items = [{"const": text}, {"type": "integer"}]
     schema = {"type": "array", "prefixItems": items, "items": False, "minItems": 2}
     body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 100, "temperature": 0}
@@ -249,7 +249,7 @@ def test_numbers_end_behind_any_string(any_client: FlaskClient, text: str) -> No
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400])
 @pytest.mark.parametrize("field", ['"json_schema": {"maximum": %s}', '"temperature": %s'])
-def test_a_number_that_is_too_large_is_named_for_what_it_is(
+def test_a_number_that_is_too_large_gets_a_message_that_says_so(
     any_client: FlaskClient, number: str, field: str
 ) -> None:
     body = f'{{"messages": [{{"role": "user", "content": "x"}}], {field % number}}}'

@@ -86,7 +86,9 @@ def test_an_unknown_field_is_a_400(client: FlaskClient, ask: Any) -> None:
 
 @BOTH
 @pytest.mark.parametrize("name", ["colour", "x", "Temperature" * 50])
-def test_what_is_like_nothing_known_is_just_named(client: FlaskClient, ask: Any, name: str) -> None:
+def test_a_field_unlike_any_known_one_is_only_named(
+    client: FlaskClient, ask: Any, name: str
+) -> None:
     message = f"Unrecognized request argument supplied: {name[:200]}"
     assert ask(client, **{name: 1})[1]["message"] == message
 

@@ -1,4 +1,4 @@
-"""What a GGUF's metadata say of its tokens; the rules are llama.cpp's."""
+"""What a GGUF's metadata say about its tokens. The rules are llama.cpp's."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ def facts_of(tmp_path: Path) -> Callable[..., VocabularyFacts]:
 
 
 def renamed(**names: str) -> list[str]:
-    """The tiny model's tokens, of which some have another name."""
+    """The tiny model's tokens, some of them with another name."""
     by_id = {int(key.removeprefix("id")): name for key, name in names.items()}
     return [by_id.get(i, token) for i, token in enumerate(TOKENS)]
 
@@ -94,7 +94,7 @@ def test_tokens_end_answers_by_their_text(
     assert facts.control[text] == 3  # whatever type the file gives it
 
 
-def test_a_token_that_stands_there_twice_is_refused(
+def test_a_token_that_occurs_twice_is_refused(
     facts_of: Callable[..., VocabularyFacts],
 ) -> None:
     with pytest.raises(ModelError, match="its vocabulary is empty or has a token twice"):

@@ -1,4 +1,4 @@
-"""What of a GGUF's weights and sizes can run, and what they become."""
+"""Which weights and sizes of a GGUF can run, and what they become."""
 
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ def test_a_weight_type_that_the_engine_does_not_know_is_named(tmp_path: Path) ->
         judge(tmp_path / "a.gguf")
 
 
-def test_the_architecture_is_named_before_what_else_is_strange(tmp_path: Path) -> None:
+def test_the_architecture_is_named_before_other_problems(tmp_path: Path) -> None:
     metadata = {"tokenizer.ggml.model": None, "tokenizer.ggml.tokens": None}
     path = write_tiny_gguf(tmp_path / "a.gguf", architecture="clip", metadata=metadata)
     with pytest.raises(ModelError, match="its architecture is 'clip'"):
@@ -113,7 +113,7 @@ def test_another_architecture_is_named(tmp_path: Path) -> None:
         judge(write_tiny_gguf(tmp_path / "a.gguf", architecture="qwen2"))
 
 
-def test_text_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
+def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     path.write_bytes(path.read_bytes().replace(b"assistant", b"assist\xffnt"))
     with pytest.raises(ModelError, match=r"tokenizer\.chat_template is not UTF-8"):

@@ -1,4 +1,4 @@
-"""A Llama of a few thousand random weights, written as today's converters write models."""
+"""Llamas with a few thousand random weights, in the form that today's converters write."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ TOKENS = [
     *bytes_to_unicode().values(),
     *(merge.replace(" ", "") for merge in MERGES),
 ]
-# With lower and lower scores.
+# Their scores decrease.
 SENTENCEPIECES = [
     *"▁helowrd<>/s|en",
     *("he", "hel", "lo", "hello", "▁hello", "▁w", "or", "ld", "▁wor", "▁world", "</", "s>", "</s"),
@@ -40,7 +40,7 @@ def write_tiny_gguf(
     tensors: dict[str, np.ndarray | None] | None = None,
     architecture: str = "llama",
 ) -> Path:
-    """Writes the model; ``metadata`` and ``tensors`` replace or, with None, leave out."""
+    """Writes the model. ``metadata`` and ``tensors`` replace its own. None leaves one out."""
     writer = gguf.GGUFWriter(path, arch=architecture)
     values = {
         f"{architecture}.block_count": BLOCKS,
@@ -81,7 +81,7 @@ def write_tiny_gguf(
 def write_tiny_sentencepiece(path: Path, *, wide_context_length: bool = False, **how: Any) -> Path:
     """Writes a model with a SentencePiece vocabulary, in the form of 2023's converters.
 
-    With ``wide_context_length`` one number has a type that those did not write.
+    With ``wide_context_length``, one number has a type that they did not write.
     """
     kinds = gguf.TokenType
     pieces = dict.fromkeys(SENTENCEPIECES, kinds.NORMAL)
@@ -121,7 +121,7 @@ WRITERS: dict[str, Callable[..., Path]] = {
     ),
     "SentencePiece": write_tiny_sentencepiece,
 }
-"""A model of each kind of vocabulary: what adds nothing to a text, BOS, or BOS and a space."""
+"""A model for each kind of vocabulary: one adds nothing to a text, BOS, or BOS and a space."""
 
 
 def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
