@@ -1,6 +1,6 @@
 """What the server and the model process send each other: orders one way, events the other.
 
-Each is one pickle. That is safe, because both ends are the same program.
+Each is one pickle, because both ends are the same program and trust each other.
 """
 
 from dataclasses import dataclass

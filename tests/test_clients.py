@@ -1,7 +1,7 @@
 """Real client programs against a real server, each as its users would write it.
 
-They are installed by `make clients` in environments of their own: some want another release of
-the openai package than the newest, which the rest of the tests use.
+`make clients` installs them in separate environments, because some want an older release of the
+openai package than the newest, which the other tests use.
 """
 
 import json

@@ -4,7 +4,7 @@ import os
 
 
 def usable_cpus() -> int:
-    """The CPUs that this process may use. With more threads, an engine hardly moves."""
+    """The CPUs that this process may use. With more threads, an engine almost stands still."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return usable or 1
 

@@ -168,7 +168,7 @@ def _is_joined(schema: Schema, keyword: str) -> bool:
 
 
 def _joined_references(schema: Any) -> Iterator[str]:
-    """The targets of references to which a value must conform besides other schemas."""
+    """The targets of references whose values other schemas describe too."""
     if isinstance(schema, dict):
         if not {"properties", *_COMBINED}.isdisjoint(schema):
             yield str(schema.get("$ref"))
