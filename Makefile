@@ -27,8 +27,8 @@ install: .venv/installed
 model: install
 	$(BIN)/flask --app wsgi models default
 
-run: model
-	PORT="$(PORT)" $(BIN)/flask --app wsgi serve
+run: install
+	PORT="$(PORT)" $(BIN)/flask --app wsgi serve --default-model
 
 test: model clients .venv/tests-installed
 	$(BIN)/python -m pytest

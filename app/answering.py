@@ -1,6 +1,6 @@
 """From a valid request to its response: the straight line that all endpoints share."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +11,6 @@ from .errors import InvalidRequest
 from .exceptions import Cancelled, ContextLengthExceeded, GrammarError, PromptError
 from .exchange import Exchange
 from .jobs import Job
-from .model_process import ModelProcess
 from .models.library import ModelFile
 from .pieces import Begun, Delta
 from .presenters import Presenter, Shown
@@ -35,28 +34,22 @@ def respond(asked: Request, presenter_type: type[Presenter]) -> Response:
     """
     exchange = Exchange(request.path)
     with ExitStack() as turn:
-        turn.enter_context(exchange.noted())
+        turn.enter_context(exchange.closed())
         file = service().model_for(asked.model)
         exchange.model = file.name
         found = _sources(asked, file)
         job = _with_contexts(_job(asked, file), found)
         only = service().settings.localdocs_only and job.conversation is not None
-        begun, used = Begun(0), found[:0]
-        deltas: Iterator[Delta] = _refusal(job)
+        begun, deltas = Begun(0), _refusal(job)
         if found or not only:
-            check = _client_check()
-            process = turn.enter_context(service().worker.model(file, check))
-            exchange.has_the_model()
-            begun, generated = _begin(process, job, asked, check)
-            turn.enter_context(closing(generated))
-            used = [] if begun.context is None else found[: len(found) - begun.context]
-            if used or not only:
-                deltas = generated
-        exchange.begins(begun)
-        exchange.sources = len(used)
+            begun, deltas = _begin(asked, file, job, turn, exchange)
+        used = [] if begun.context is None else found[: len(found) - begun.context]
+        if only and not used:
+            begun, deltas = Begun(0), _refusal(job)
+        exchange.begins(begun, len(used))
         shown = Shown(job.options.top_logprobs is not None, asked.include_usage, asked.legacy_call)
         presenter = presenter_type(file.name, begun.prompt_tokens, shown, _references(used))
-        deltas = _noted(deltas, exchange)
+        deltas = exchange.passing(deltas)
         if not asked.stream:
             return jsonify(presenter.whole(deltas))
         return _stream(event_stream(presenter.events(deltas, job.answers)), turn.pop_all())
@@ -116,11 +109,17 @@ def _refusal(job: Job) -> Iterator[Delta]:
 
 
 def _begin(
-    process: ModelProcess, job: Job, asked: Request, check: Callable[[], None]
-) -> tuple[Begun, Generator[Delta]]:
-    """How the job begins, and its deltas. Raises `InvalidRequest` for what the model cannot do."""
+    asked: Request, file: ModelFile, job: Job, turn: ExitStack, exchange: Exchange
+) -> tuple[Begun, Iterator[Delta]]:
+    """Waits for the model, which ``turn`` gives back, and begins the job.
+
+    Returns how it begins, and its deltas. Raises `InvalidRequest` for what the model cannot do.
+    """
+    check = _client_check()
+    process = turn.enter_context(service().worker.model(file, check))
+    exchange.has_the_model()
     try:
-        return process.run(job, check)
+        begun, deltas = process.run(job, check)
     except PromptError as error:
         code = "context_length_exceeded" if isinstance(error, ContextLengthExceeded) else None
         raise InvalidRequest(str(error), asked.prompt_field, code) from error
@@ -130,12 +129,8 @@ def _begin(
     except RecursionError as error:
         field = asked.grammar_field or asked.prompt_field
         raise InvalidRequest(f"{field}: it is nested too deeply.", field) from error
-
-
-def _noted(deltas: Iterator[Delta], exchange: Exchange) -> Iterator[Delta]:
-    for delta in deltas:
-        exchange.passes(delta)
-        yield delta
+    turn.enter_context(closing(deltas))
+    return begun, deltas
 
 
 def _stream(events: Iterator[str], turn: ExitStack) -> Response:

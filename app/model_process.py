@@ -157,13 +157,14 @@ class ModelProcess:
         if taken <= limit:
             return
         self.close()
+        too_long = f"takes more than {limit:g} seconds (GPT4ALL_PROMPT_TIMEOUT)."
         match self._step:
             case Step.TEMPLATE:
-                raise PromptError(f"The model's chat template takes more than {limit:g} seconds.")
+                raise PromptError(f"The model's chat template {too_long}")
             case Step.TOKENIZING:
-                raise PromptError(f"It takes more than {limit:g} seconds to make its tokens.")
+                raise PromptError(f"Turning the prompt into tokens {too_long}")
             case Step.GRAMMAR:
-                raise GrammarError(f"it takes more than {limit:g} seconds to compile.")
+                raise GrammarError(f"compiling it {too_long}")
         raise ModelStalled(
             f"The model gave no sign of life for {limit:g} seconds "
             "(GPT4ALL_EVALUATION_TIMEOUT). The next request starts it again."

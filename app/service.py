@@ -71,6 +71,8 @@ class Service:
                 _log.info("%s is loaded, context %d tokens.", file.name, context_length)
         except InferenceError as error:
             _log.error("%s", error)
+        if any(collection.active for collection in self.collections.all()):
+            import localdocs.prompt  # noqa: F401 - so that the first chat need not wait for it
 
     def context_length(self, file: ModelFile) -> int:
         """How many tokens the context of a model has here. Raises `ModelError`."""

@@ -8,12 +8,14 @@ with its own command and has the default model.
 """
 
 import argparse
+import collections
 import json
 import os
 import signal
 import socket
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +28,13 @@ import requests
 from app.engines import engine_room
 from app.engines.base import Engine
 from app.engines.threads import default_threads
+from app.inference.model import Model
+from app.inference.run import run
+from app.jobs import Job, Options
+from app.model_process import ModelProcess, Timeouts
 from app.models.cache import ModelCache
+from app.models.library import ModelFile
+from app.protocol import Load
 
 DATA = Path(os.environ.get("GPT4ALL_DATA_DIR") or "instance")
 PROMPT, ANSWER = 512, 128
@@ -34,8 +42,8 @@ QUESTION = "Who was the first person on the moon?"
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, float]]:
-    """Runs `make run`: its address, and the seconds from its start to the first answer."""
+def served() -> Iterator[tuple[str, float, float]]:
+    """Runs `make run`: its address, and the seconds to the first GET and to the first answer."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -52,9 +60,10 @@ def served() -> Iterator[tuple[str, float]]:
                 requests.get(f"{url}/health", timeout=10).raise_for_status()
                 break
             except requests.ConnectionError:
-                time.sleep(0.02)
+                time.sleep(0.005)
+        first_get = time.monotonic() - start
         ask(url, prompt="Hello", max_tokens=1)
-        yield url, time.monotonic() - start
+        yield url, first_get, time.monotonic() - start
     finally:
         os.killpg(make.pid, signal.SIGINT)
         make.wait()
@@ -136,19 +145,57 @@ def bare_rates(engine: Engine) -> tuple[float, float]:
     return prompt, ANSWER / (time.monotonic() - start)
 
 
+def boundary_costs(model: Model, process: ModelProcess) -> tuple[float, float]:
+    """Seconds that the process adds to a piece of an answer, and to a request.
+
+    The jobs repeat their prompt, without an evaluation: what is left is the way of the pieces.
+    """
+
+    def seconds(answers: int) -> float:
+        echo = Job(["Hello"], options=Options(n=answers, max_tokens=0, echo=True))
+        start = time.perf_counter()
+        collections.deque(run(model, echo, lambda: None), maxlen=0)
+        between = time.perf_counter()
+        collections.deque(process.run(echo, lambda: None)[1], maxlen=0)
+        return (time.perf_counter() - between) - (between - start)
+
+    pieces = 1000
+    one = statistics.median(seconds(1) for _ in range(20))
+    return (seconds(pieces) - one) / (2 * pieces), one
+
+
+def command_seconds() -> float:
+    """Seconds that `flask --app wsgi models list` takes."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "models", "list"]
+    start = time.monotonic()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.monotonic() - start
+
+
 def measure(rounds: int) -> None:
     """Prints the table."""
-    path = min((DATA / "models").glob("*.gguf"))
-    prepared = ModelCache(DATA / "cache").prepare(path.absolute())
-    engine = engine_room(prepared.plan.engine).load(prepared.weights, 2048, default_threads())
+    path = min((DATA / "models").glob("*.gguf")).absolute()
+    file, cache = ModelFile(path.stem, path), (DATA / "cache").absolute()
+    threads = default_threads()
+    prepared = ModelCache(cache).prepare(path)
+    model = Model.load(file, prepared, 2048, threads)
+    engine = engine_room(prepared.plan.engine).load(prepared.weights, 2048, threads)
+    process = ModelProcess(Timeouts())
+    process.load(Load(file, cache, 2048, threads))
+    process.wait_until_loaded(lambda: None)
     figures: dict[str, list[float]] = {}
 
     def note(name: str, value: float) -> None:
         figures.setdefault(name, []).append(value)
 
     for i in range(rounds):
-        with served() as (url, ready):
-            note("`make run` to the first answer, s", ready)
+        piece, request = boundary_costs(model, process)
+        note("process boundary, ms a piece", piece * 1000)
+        note("process boundary, ms a request", request * 1000)
+        note("`flask --app wsgi models list`, s", command_seconds())
+        with served() as (url, first_get, first_answer):
+            note("`make run` to the first GET, s", first_get)
+            note("`make run` to the first answer, s", first_answer)
             prompt, decode = bare_rates(engine)
             served_prompt = prompt_rate(url)
             cold, _ = stream(url, messages=chat_of(f"{i}: {QUESTION}"), max_tokens=2)
@@ -164,9 +211,10 @@ def measure(rounds: int) -> None:
             note("first text, asked again, ms", warm * 1000)
             note("GET while generating, p95 ms", percentile_95(read_latencies(url)) * 1000)
             note("model free after a client left, ms", seconds_to_free(url) * 1000)
-    print(f"{path.stem}, {default_threads()} threads, medians of {rounds} rounds\n")
+    process.close()
+    print(f"{path.stem}, {threads} threads, medians of {rounds} rounds\n")
     for name, values in figures.items():
-        print(f"| {name} | {statistics.median(values):.2f} |")
+        print(f"| {name} | {statistics.median(values):.3g} |")
 
 
 def percentile_95(times: list[float]) -> float:

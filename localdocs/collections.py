@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from .contents import Contents, parsed
 from .errors import CollectionBusy, CollectionError, DamagedIndex
 from .names import readable
+from .replacing import replacing
 
 # What reads an index takes half a second to load. It is loaded where it is first needed: a server
 # without collections never needs it.
@@ -235,10 +236,9 @@ class Collections:
 
     def _save(self, collection: Collection) -> None:
         path = self._place(collection.name) / "collection.json"
-        new = path.with_suffix(".new")
         data = {**asdict(collection), "folder": str(collection.folder)}
-        new.write_text(json.dumps(data, indent=2), encoding="utf-8")
-        new.replace(path)
+        with replacing(path) as new:
+            new.write_text(json.dumps(data, indent=2), encoding="utf-8")
 
 
 def _new_index() -> str:

@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessPool
 
 from .errors import UnreadableFile
 from .readers import read
 from .snippets import Snippet, bounded, snippets
 
+# Seconds between pebble's checks of its process. With pebble's own 0.1, a refresh of one file
+# would spend half of its time waiting for the process to end.
+CONSTS.sleep_unit = 0.02
 # For what takes no CPU time, such as a network folder that does not answer.
 _SECONDS = 600
 # Characters. Each snippet has a copy of these.

@@ -121,11 +121,13 @@ class _Refresh:
     def _contents(self) -> Contents:
         """What the index holds. If it must be built again, it is discarded, and this is empty."""
         name, size = self._collection.name, self._limits.snippet_size
+        if not self._collections.snapshot(name).manifest:
+            return Contents(size)  # nothing has been read yet
         contents = self._collections.contents(name)
         if contents is None or contents.snippet_size != size:
             self._collections.discard_index(name)
             return Contents(size)
-        if contents.snippets != (count := self._collections.snapshot(self._collection.name).count):
+        if contents.snippets != (count := self._collections.snapshot(name).count):
             text = f"it holds {count} snippets instead of {contents.snippets}"
             raise DamagedIndex(self._index().folder, text)
         return contents

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from pathspec import GitIgnoreSpec
 
-from .readers import is_readable
+from .readers.formats import is_readable
 
 _LONGEST_SUFFIX = 12  # characters; anything longer is part of the name
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path, PurePath
+from typing import NoReturn
 
 from filelock import FileLock
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -21,7 +22,7 @@ from watchdog.observers.api import ObservedWatch
 from .collections import Collection, Collections
 from .errors import CollectionBusy, LocalDocsError
 from .limits import Limits
-from .readers import is_readable
+from .readers.formats import is_readable
 from .refreshing import refresh
 
 _log = logging.getLogger(__name__)
@@ -78,6 +79,12 @@ class _Watching:
         self._observer = Observer()
         self._wake = threading.Event()
         self._watched: dict[Collection, _Watched] = {}
+        self._ending = False
+
+    def end(self) -> NoReturn:
+        """Ends the process; called by a signal."""
+        self._ending = True  # an exception that is raised in a finalizer is lost
+        sys.exit()
 
     def run(self) -> None:
         """Runs until the process ends."""
@@ -87,6 +94,8 @@ class _Watching:
             for watched in self._watched.values():
                 if watched.due():
                     self._refresh(watched)
+            if self._ending:
+                return
             pending = any(watched.pending for watched in self._watched.values())
             self._wake.wait(_QUIET if pending else _LOOK)
             self._wake.clear()
@@ -94,12 +103,14 @@ class _Watching:
     def _look(self) -> None:
         """Starts watching what is active, and stops watching what is not."""
         # Unlike Path.is_dir, os.path.isdir does not fail if a network disk is gone.
-        active = {c for c in self._collections.all() if c.active and os.path.isdir(c.folder)}  # noqa: PTH112
+        active = [c for c in self._collections.all() if c.active and os.path.isdir(c.folder)]  # noqa: PTH112
         for collection in self._watched.keys() - active:
             watched = self._watched.pop(collection)
             if watched.watch is not None:
                 self._observer.unschedule(watched.watch)
-        for collection in active - self._watched.keys():
+        for collection in active:
+            if collection in self._watched:
+                continue
             watched = self._watched[collection] = _Watched(collection, self._wake)
             try:
                 watched.watch = self._observer.schedule(
@@ -130,18 +141,16 @@ def _end_with_the_server() -> None:
     os._exit(0)  # a single call is taking too long; what is committed is safe
 
 
-def _main(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None:
+def watch(folder: str, snippet_size: str, file_size: str, *exclude: str) -> None:
+    """What the process does. Its arguments are those of the command line."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    limits = Limits(int(snippet_size), int(file_size), exclude)
+    watching = _Watching(Collections(Path(folder)), limits)
+    signal.signal(signal.SIGTERM, lambda *_: watching.end())
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     if sys.platform != "win32":
         os.nice(19)
-    limits = Limits(int(snippet_size), int(file_size), exclude)
     Path(folder).mkdir(parents=True, exist_ok=True)
     # If several servers share the collections, only one watches.
     with FileLock(Path(folder) / "watching.lock"):
-        _Watching(Collections(Path(folder)), limits).run()
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])
+        watching.run()

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from .limits import Limits
 
-_MODULE = f"{__package__}.watching"
-
 
 class WatchingProcess:
     """Another process that watches the collections below ``folder``.
@@ -21,7 +19,7 @@ class WatchingProcess:
             flags = subprocess.IDLE_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", _MODULE, str(folder)),
+                *(sys.executable, "-m", __package__, str(folder)),
                 *(str(limits.snippet_size), str(limits.file_size), *limits.exclude),
             ],
             stdin=subprocess.PIPE,

@@ -76,12 +76,6 @@ class Server:
         )
         return pid
 
-    @property
-    def memory(self) -> int:
-        """The server's own memory in KiB, mapped files left out. Only on Linux."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return next(int(x.split()[1]) for x in status.splitlines() if x.startswith("RssAnon"))
-
     def get(self, path: str, **how: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=60, **how)
 

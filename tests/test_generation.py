@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.exceptions import Cancelled
-from app.inference.generation import generate
+from app.inference.generation import Generation
 from app.inference.model import Model
 from app.jobs import Options, Sampling
 from app.pieces import Delta
@@ -17,7 +17,7 @@ def never() -> None:
 
 def ask(model: Model, prompt: str = "hello world", **options: object) -> list[Delta]:
     options = {"sampling": GREEDY, **options}
-    return list(generate(model, model.text_prompt(prompt), Options(**options), never))
+    return list(Generation(model, model.text_prompt(prompt), Options(**options), never))
 
 
 def text(deltas: list[Delta], index: int = 0) -> str:
@@ -59,7 +59,7 @@ def test_the_answer_ends_with_the_context(load_tiny: Callable[..., Model]) -> No
 
 
 def test_the_first_text_leaves_before_the_second_token_is_evaluated(tiny: Model) -> None:
-    deltas = iter(generate(tiny, tiny.text_prompt("hello"), Options(sampling=GREEDY), never))
+    deltas = iter(Generation(tiny, tiny.text_prompt("hello"), Options(sampling=GREEDY), never))
     assert next(deltas).tokens == 1
     assert len(tiny.session) == 1
 
@@ -106,13 +106,13 @@ def test_the_same_request_gives_the_same_text_whatever_came_before(
     follow_up = [*prompt, *smollm.text_prompt("and some plants, and then some more of both")]
 
     def asked(ids: list[int]) -> str:
-        return text(list(generate(smollm, ids, options, never)))
+        return text(list(Generation(smollm, ids, options, never)))
 
     smollm.session.rewind(0)
     fresh = asked(prompt), asked(follow_up)
     inexact = Options(max_tokens=9, sampling=Sampling())
     for history in (prompt[:37], follow_up, prompt):
-        list(generate(smollm, history, inexact, never))
+        list(Generation(smollm, history, inexact, never))
         assert (asked(prompt), asked(follow_up)) == fresh
 
 
@@ -166,7 +166,7 @@ def test_a_second_turn_evaluates_only_what_is_new(
     options = Options(max_tokens=30, sampling=GREEDY)
     messages = [{"role": "user", "content": "What is the capital of France?"}]
     prompt = smollm.chat_prompt(messages)
-    answer = text(list(generate(smollm, prompt, options, never)))
+    answer = text(list(Generation(smollm, prompt, options, never)))
     evaluated = len(smollm.session)
     messages += [
         {"role": "assistant", "content": answer},
@@ -193,7 +193,7 @@ def test_generation_can_be_stopped_before_each_evaluation(tiny: Model, steps: in
 
     checks = check()
     options = Options(sampling=GREEDY)
-    deltas = generate(tiny, tiny.text_prompt("hello"), options, lambda: next(checks))
+    deltas = iter(Generation(tiny, tiny.text_prompt("hello"), options, lambda: next(checks)))
     got = []
     with pytest.raises(Cancelled):
         got.extend(deltas)

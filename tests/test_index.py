@@ -97,11 +97,12 @@ def test_a_write_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from localdocs.index import SnippetIndex
-from tests.test_index import entry
+from localdocs.index import SnippetIndex, SourceFile
+from localdocs.snippets import Snippet
+apples = [Snippet("apples", "", None, 1, 1)]
 index = SnippetIndex(Path(sys.argv[1]))
 for i in range(10_000):
-    index.write([f"f{i - 3}"], [entry(f"f{i}", "apples")], str(i))
+    index.write([f"f{i - 3}"], [(SourceFile(f"f{i}"), apples)], str(i))
     print(i, flush=True)
 """
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from app.inference.generation import generate
+from app.inference.generation import Generation
 from app.inference.log_probabilities import offsets
 from app.inference.model import Model
 from app.jobs import Options, Sampling
@@ -230,7 +230,7 @@ def test_values_are_of_the_models_own_distribution(any_tiny: Model) -> None:
 
     def first(**how: Any) -> TokenLogProbability:
         options = Options(max_tokens=9, top_logprobs=5, sampling=Sampling(**how))
-        deltas = generate(tiny, prompt, options, lambda: None)
+        deltas = Generation(tiny, prompt, options, lambda: None)
         return next(found for delta in deltas for found in delta.logprobs)
 
     bare = first(temperature=0, repeat_penalty=1)

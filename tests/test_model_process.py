@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from flask.testing import FlaskClient
 from openai import APIError, InternalServerError, OpenAI
 
 from app.exceptions import (
@@ -21,9 +23,10 @@ from app.jobs import Conversation, Gbnf, Job, Options
 from app.model_process import ModelProcess, Timeouts
 from app.models.library import ModelFile
 from app.protocol import Load
+from app.service import Service
 
 from .server import Server
-from .tiny_gguf import write_tiny_gguf
+from .tiny_gguf import make_deadly, write_tiny_gguf
 
 LONG = Options(max_tokens=10**6)
 HELLO = Conversation([{"role": "user", "content": "hello"}])
@@ -133,12 +136,12 @@ def test_a_template_that_takes_all_memory_is_an_error(start: Callable[..., Model
 
 def test_a_grammar_that_takes_long_is_stopped(start: Callable[..., ModelProcess]) -> None:
     grammar = Gbnf(f'root ::= r0\n{SLOW_GRAMMAR}r1900 ::= "y"')
-    with pytest.raises(GrammarError, match=r"takes more than 0\.2 seconds to compile"):
+    with pytest.raises(GrammarError, match=r"compiling it takes more than 0\.2 seconds"):
         start(prompt=0.2).run(Job(["hello"], options=Options(grammar=grammar)), never)
 
 
 def test_tokens_that_take_long_are_stopped(start: Callable[..., ModelProcess]) -> None:
-    with pytest.raises(PromptError, match=r"more than 0\.2 seconds to make its tokens"):
+    with pytest.raises(PromptError, match=r"into tokens takes more than 0\.2 seconds"):
         start(prompt=0.2).run(Job(["hello world, é 😀 " * 1000] * 1000), never)
 
 
@@ -210,12 +213,47 @@ def test_a_plain_request_is_not_repeated_by_the_client(
     assert tiny_server.get("/health").json()["model"] is None
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_model_that_dies_while_loading_is_a_500(
+    own_client: FlaskClient, tiny_gguf: Path, stream: bool
+) -> None:
+    service: Service = own_client.application.extensions["gpt4all"]
+    make_deadly(tiny_gguf, service.cache)
+    body = {"prompt": "hello", "stream": stream}
+    response = own_client.post("/v1/completions", json=body)
+    assert response.status_code == 500
+    assert response.json["error"]["code"] == "model_crashed"
+    assert response.headers["x-should-retry"] == "false"
+
+
 def test_gets_notice_nothing_of_a_crash(tiny_server: Server) -> None:
     os.kill(tiny_server.model_pid, signal.SIGKILL)
     while tiny_server.get("/health").json()["model"]:
         assert tiny_server.get("/v1/models").json()["data"][0]["id"] == "tiny"
     answer = tiny_server.post("/v1/completions", {"prompt": "hello", "max_tokens": 1})
     assert answer.status_code == 200
+
+
+def test_those_who_wait_for_a_model_to_be_prepared_are_bounded_and_block_nobody(
+    tiny_server: Server, tiny_gguf: Path
+) -> None:
+    write_tiny_gguf(tiny_gguf.with_name("new.gguf"))
+    body, connections = {"model": "new", "prompt": "hello", "max_tokens": 1}, []
+
+    def state() -> dict[str, object]:
+        return tiny_server.get("/health").json()
+
+    with FileLock(tiny_gguf.parent.parent / "cache" / ".lock"):
+        for count in range(9):
+            connections.append(tiny_server.send("/v1/completions", body))
+            while state()["waiting"] != count + 1:
+                pass
+        assert tiny_server.post("/v1/completions", body).status_code == 503
+        answer = tiny_server.post("/v1/completions", {**body, "model": "tiny"})
+        assert answer.json()["model"] == "tiny"
+    for connection in connections:
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 OK")
+        connection.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

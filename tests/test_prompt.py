@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,22 @@ TEXTS = {
 }
 
 
-@pytest.fixture
-def collections(tmp_path: Path) -> Collections:
-    folder = tmp_path / "folder"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a collection is kept of which all is read."""
+    place = tmp_path_factory.mktemp("office")
+    (place / "folder").mkdir()
     for name, text in TEXTS.items():
-        (folder / name).write_text(text)
-    collections = Collections(tmp_path / "localdocs")
-    collections.create("Office", folder)
+        (place / "folder" / name).write_text(text)
+    collections = Collections(place / "localdocs")
+    collections.create("Office", place / "folder")
     refresh(collections, "Office", Limits(snippet_size=64))
-    return collections
+    return place / "localdocs"
+
+
+@pytest.fixture
+def collections(office: Path, tmp_path: Path) -> Collections:
+    return Collections(shutil.copytree(office, tmp_path / "localdocs"))
 
 
 def user(content: str) -> dict[str, str]:
@@ -81,8 +88,8 @@ def test_only_active_collections_are_quoted(collections: Collections) -> None:
     assert found(collections, user("Where do visitors park?")) == ["c.txt"]
 
 
-def test_the_context_is_in_gpt4alls_form(collections: Collections, tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "c.txt"
+def test_the_context_is_in_gpt4alls_form(collections: Collections) -> None:
+    path = collections.find("Office").folder / "c.txt"
     found = sources(collections, [user("Where do visitors park?")], 3, size=64)
     assert context(found) == (
         f"### Context:\nCollection: Office\nPath: {path}\n"

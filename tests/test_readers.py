@@ -11,7 +11,8 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
 from localdocs.errors import UnreadableFile
-from localdocs.readers import READERS, read
+from localdocs.readers import read
+from localdocs.readers.formats import READERS
 from localdocs.snippets import Document
 
 GERMAN = "Grüße aus Köln: für zwölf Äpfel müssen Sie heute fünf Euro bezahlen, sagt Frau Müßig."

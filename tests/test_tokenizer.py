@@ -12,34 +12,34 @@ from .tiny_gguf import TOKENS, write_tiny_sentencepiece
 
 
 @pytest.fixture
-def vocabulary(tiny: Model) -> Tokenizer:
+def tokenizer(tiny: Model) -> Tokenizer:
     return tiny.tokenizer
 
 
-def tokens(vocabulary: Tokenizer, text: str, **how: bool) -> list[str]:
-    return [TOKENS[token] for token in vocabulary.encode(text, **how)]
+def tokens(tokenizer: Tokenizer, text: str, **how: bool) -> list[str]:
+    return [TOKENS[token] for token in tokenizer.encode(text, **how)]
 
 
-def test_text_is_merged_into_tokens(vocabulary: Tokenizer) -> None:
-    assert tokens(vocabulary, "hello world") == ["hello", "Ġworld"]
-    assert tokens(vocabulary, "held") == ["hel", "d"]
+def test_text_is_merged_into_tokens(tokenizer: Tokenizer) -> None:
+    assert tokens(tokenizer, "hello world") == ["hello", "Ġworld"]
+    assert tokens(tokenizer, "held") == ["hel", "d"]
 
 
-def test_digits_stand_alone(vocabulary: Tokenizer) -> None:
-    assert tokens(vocabulary, "12 3") == ["1", "2", "Ġ", "3"]
+def test_digits_stand_alone(tokenizer: Tokenizer) -> None:
+    assert tokens(tokenizer, "12 3") == ["1", "2", "Ġ", "3"]
 
 
-def test_characters_without_a_token_become_bytes(vocabulary: Tokenizer) -> None:
-    assert [vocabulary.token_bytes(t) for t in vocabulary.encode("é")] == [b"\xc3", b"\xa9"]
+def test_characters_without_a_token_become_bytes(tokenizer: Tokenizer) -> None:
+    assert [tokenizer.token_bytes(t) for t in tokenizer.encode("é")] == [b"\xc3", b"\xa9"]
 
 
-def test_control_and_user_defined_tokens_are_found_in_text(vocabulary: Tokenizer) -> None:
+def test_control_and_user_defined_tokens_are_found_in_text(tokenizer: Tokenizer) -> None:
     text = "hello<|im_end|><tool>hello"
-    assert tokens(vocabulary, text) == ["hello", "<|im_end|>", "<tool>", "hello"]
+    assert tokens(tokenizer, text) == ["hello", "<|im_end|>", "<tool>", "hello"]
 
 
-def test_the_empty_text_has_no_tokens(vocabulary: Tokenizer) -> None:
-    assert vocabulary.encode("") == []
+def test_the_empty_text_has_no_tokens(tokenizer: Tokenizer) -> None:
+    assert tokenizer.encode("") == []
 
 
 @pytest.mark.parametrize(
@@ -52,37 +52,37 @@ def test_the_empty_text_has_no_tokens(vocabulary: Tokenizer) -> None:
         "no control token",
     ],
 )
-def test_protected_text_is_encoded_as_text(vocabulary: Tokenizer, text: str) -> None:
-    ids = vocabulary.encode(vocabulary.protect(text), protected=True)
-    assert b"".join(map(vocabulary.token_bytes, ids)).decode() == text
+def test_protected_text_is_encoded_as_text(tokenizer: Tokenizer, text: str) -> None:
+    ids = tokenizer.encode(tokenizer.protect(text), protected=True)
+    assert b"".join(map(tokenizer.token_bytes, ids)).decode() == text
     assert not {TOKENS[i] for i in ids} & {"<|im_start|>", "<|im_end|>"}
 
 
-def test_protection_leaves_the_templates_own_tokens(vocabulary: Tokenizer) -> None:
-    text = f"<|im_start|>{vocabulary.protect('<|im_end|>')}<|im_end|>"
-    shown = tokens(vocabulary, text, protected=True)
+def test_protection_leaves_the_templates_own_tokens(tokenizer: Tokenizer) -> None:
+    text = f"<|im_start|>{tokenizer.protect('<|im_end|>')}<|im_end|>"
+    shown = tokens(tokenizer, text, protected=True)
     assert (shown[0], shown[-1], shown.count("<|im_end|>")) == ("<|im_start|>", "<|im_end|>", 1)
 
 
-def test_an_unprotected_text_keeps_its_noncharacters(vocabulary: Tokenizer) -> None:
-    ids = vocabulary.encode("\ufdd01")
-    assert b"".join(map(vocabulary.token_bytes, ids)).decode() == "\ufdd01"
+def test_an_unprotected_text_keeps_its_noncharacters(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("\ufdd01")
+    assert b"".join(map(tokenizer.token_bytes, ids)).decode() == "\ufdd01"
 
 
-def test_control_tokens_add_nothing_to_an_answer(vocabulary: Tokenizer) -> None:
-    assert vocabulary.token_bytes(TOKENS.index("<|im_start|>")) == b""
-    assert vocabulary.token_bytes(TOKENS.index("<tool>")) == b"<tool>"
-    assert vocabulary.token_bytes(TOKENS.index("Ġworld")) == b" world"
+def test_control_tokens_add_nothing_to_an_answer(tokenizer: Tokenizer) -> None:
+    assert tokenizer.token_bytes(TOKENS.index("<|im_start|>")) == b""
+    assert tokenizer.token_bytes(TOKENS.index("<tool>")) == b"<tool>"
+    assert tokenizer.token_bytes(TOKENS.index("Ġworld")) == b" world"
 
 
-def test_ids_beyond_the_vocabulary_add_nothing(vocabulary: Tokenizer) -> None:
-    assert vocabulary.token_bytes(len(TOKENS) + 5) == b""
+def test_ids_beyond_the_vocabulary_add_nothing(tokenizer: Tokenizer) -> None:
+    assert tokenizer.token_bytes(len(TOKENS) + 5) == b""
 
 
 def test_the_longest_control_token_is_found(load_tiny: Callable[..., Model]) -> None:
     names = ["<a>", "<a>b", "<|im_end|>", *TOKENS[3:]]
-    vocabulary = load_tiny(metadata={"tokenizer.ggml.tokens": names}).tokenizer
-    assert vocabulary.encode("<a>b<a>") == [1, 0]
+    tokenizer = load_tiny(metadata={"tokenizer.ggml.tokens": names}).tokenizer
+    assert tokenizer.encode("<a>b<a>") == [1, 0]
 
 
 @pytest.mark.parametrize("prompt", ["hello", "<|im_start|>hello"])
@@ -93,9 +93,9 @@ def test_a_first_token_is_added_once_where_the_model_asks_for_it(
     assert [TOKENS[token] for token in model.text_prompt(prompt)] == ["<|im_start|>", "hello"]
 
 
-def test_text_gives_a_prompt_back(vocabulary: Tokenizer) -> None:
+def test_text_gives_a_prompt_back(tokenizer: Tokenizer) -> None:
     prompt = "<|im_start|>user\nhello 😀<tool><|im_end|>"
-    assert vocabulary.text(vocabulary.encode(prompt)) == prompt
+    assert tokenizer.text(tokenizer.encode(prompt)) == prompt
 
 
 def test_a_byte_without_a_token_is_dropped_and_keeps_its_neighbours_apart(
@@ -103,47 +103,47 @@ def test_a_byte_without_a_token_is_dropped_and_keeps_its_neighbours_apart(
 ) -> None:
     # llama.cpp does the same. SmolLM2 has no token for some bytes, such as F1.
     without_q = [f"<unused {i}>" if token == "q" else token for i, token in enumerate(TOKENS)]
-    vocabulary = load_tiny(metadata={"tokenizer.ggml.tokens": without_q}).tokenizer
-    assert tokens(vocabulary, "hqello") == ["h", "e", "l", "lo"]
+    tokenizer = load_tiny(metadata={"tokenizer.ggml.tokens": without_q}).tokenizer
+    assert tokens(tokenizer, "hqello") == ["h", "e", "l", "lo"]
 
 
 class TestSentencePiece:
-    """A vocabulary whose merges are decided by scores."""
+    """A tokenizer whose merges are decided by scores."""
 
     @pytest.fixture
-    def vocabulary(self, tmp_path: Path) -> Tokenizer:
+    def tokenizer(self, tmp_path: Path) -> Tokenizer:
         path = write_tiny_sentencepiece(tmp_path / "a.gguf")
         return tokenizer_of(ModelCache(tmp_path / "cache").prepare(path))
 
-    def pieces(self, vocabulary: Tokenizer, ids: list[int]) -> list[str]:
-        return [vocabulary.text([0, token]).removeprefix("<unk>") for token in ids]
+    def pieces(self, tokenizer: Tokenizer, ids: list[int]) -> list[str]:
+        return [tokenizer.text([0, token]).removeprefix("<unk>") for token in ids]
 
-    def test_the_higher_score_is_merged_first(self, vocabulary: Tokenizer) -> None:
-        ids = vocabulary.encode("hello world")
-        assert self.pieces(vocabulary, ids) == ["<s>", " hello", " world"]
+    def test_the_higher_score_is_merged_first(self, tokenizer: Tokenizer) -> None:
+        ids = tokenizer.encode("hello world")
+        assert self.pieces(tokenizer, ids) == ["<s>", " hello", " world"]
 
     def test_a_space_goes_before_a_text_and_after_special_tokens(
-        self, vocabulary: Tokenizer
+        self, tokenizer: Tokenizer
     ) -> None:
-        ids = vocabulary.encode("he<|end|>he")
-        assert self.pieces(vocabulary, ids) == ["<s>", " ", "he", "<|end|>", " ", "he"]
+        ids = tokenizer.encode("he<|end|>he")
+        assert self.pieces(tokenizer, ids) == ["<s>", " ", "he", "<|end|>", " ", "he"]
 
-    def test_what_is_not_a_piece_becomes_bytes(self, vocabulary: Tokenizer) -> None:
-        ids = vocabulary.encode("é😀\0")[2:]
+    def test_what_is_not_a_piece_becomes_bytes(self, tokenizer: Tokenizer) -> None:
+        ids = tokenizer.encode("é😀\0")[2:]
         assert [token - 3 for token in ids] == list("é😀\0".encode())
 
     @pytest.mark.parametrize("text", ["hello world", " he  😀\n", "", "日本\0語", "<|end|>"])
-    def test_text_comes_back(self, vocabulary: Tokenizer, text: str) -> None:
-        assert vocabulary.text(vocabulary.encode(text)) == f"<s>{text}"
+    def test_text_comes_back(self, tokenizer: Tokenizer, text: str) -> None:
+        assert tokenizer.text(tokenizer.encode(text)) == f"<s>{text}"
 
-    def test_bos_is_not_added_twice(self, vocabulary: Tokenizer) -> None:
-        assert vocabulary.encode("<s>he") == vocabulary.encode("he")
+    def test_bos_is_not_added_twice(self, tokenizer: Tokenizer) -> None:
+        assert tokenizer.encode("<s>he") == tokenizer.encode("he")
 
-    def test_a_written_control_token_is_never_merged_into_one(self, vocabulary: Tokenizer) -> None:
+    def test_a_written_control_token_is_never_merged_into_one(self, tokenizer: Tokenizer) -> None:
         # "</" and "s>" are pieces, and so is the control token that they would make.
-        ids = vocabulary.encode(vocabulary.protect("</s>"), protected=True)
+        ids = tokenizer.encode(tokenizer.protect("</s>"), protected=True)
         assert 2 not in ids
-        assert vocabulary.text(ids) == "<s></s>"
+        assert tokenizer.text(ids) == "<s></s>"
 
 
 def test_eos_is_added_where_the_model_wants_it(load_tiny: Callable[..., Model]) -> None:
@@ -175,9 +175,9 @@ def test_a_written_control_token_is_never_a_word_of_the_vocabulary(
         "tokenizer.ggml.eot_token_id": 3,
         "tokenizer.ggml.token_type": [3 if i < 4 else 1 for i in range(len(tokens))],
     }
-    vocabulary = load_tiny(metadata=metadata).tokenizer
-    assert vocabulary.encode("EOT") == [3]
-    assert 3 not in vocabulary.encode(vocabulary.protect("EOT"), protected=True)
+    tokenizer = load_tiny(metadata=metadata).tokenizer
+    assert tokenizer.encode("EOT") == [3]
+    assert 3 not in tokenizer.encode(tokenizer.protect("EOT"), protected=True)
 
 
 FRAGMENTS = [
@@ -193,9 +193,9 @@ FRAGMENTS = [
 
 @pytest.mark.parametrize("text", FRAGMENTS)
 def test_a_fragment_is_exactly_its_text(any_tiny: Model, text: str) -> None:
-    vocabulary = any_tiny.tokenizer
-    ids = vocabulary.encode_fragment(text)
-    assert b"".join(map(vocabulary.token_bytes, ids)).decode() == text
+    tokenizer = any_tiny.tokenizer
+    ids = tokenizer.encode_fragment(text)
+    assert b"".join(map(tokenizer.token_bytes, ids)).decode() == text
 
 
 def test_a_begun_answer_is_the_end_of_the_prompt(any_tiny: Model) -> None:

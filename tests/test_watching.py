@@ -1,6 +1,7 @@
 """The process that keeps collections as their folders are."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,10 +20,7 @@ from .server import ROOT
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "folder"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "a.txt").write_text("apples")
-    return folder
+    return make_folder(tmp_path / "folder")
 
 
 @pytest.fixture
@@ -31,8 +29,14 @@ def watching(collections: Collections) -> Iterator[WatchingProcess]:
         yield process
 
 
-def found(collections: Collections, question: str) -> list[str]:
-    sources = collections.search([collections.find("Fruit")], question, 10)
+def make_folder(folder: Path) -> Path:
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.txt").write_text("apples")
+    return folder
+
+
+def found(collections: Collections, question: str, name: str = "Fruit") -> list[str]:
+    sources = collections.search([collections.find(name)], question, 10)
     return sorted(source.hit.file.name for source in sources)
 
 
@@ -44,65 +48,117 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+class Neighbour:
+    """A second collection, which is refreshed after "Fruit" because its name comes later."""
+
+    def __init__(self, collections: Collections, folder: Path) -> None:
+        self._collections = collections
+        self._file = make_folder(folder) / "a.txt"
+        collections.create("Neighbour", folder)
+
+    def change(self, text: str) -> None:
+        """Wakes the process that watches."""
+        self._file.write_text(text)
+
+    def wait_for(self, text: str) -> None:
+        """Waits until ``text``, to which it was changed, is found."""
+        wait_until(lambda: bool(found(self._collections, text, "Neighbour")))
+
+
+@pytest.fixture
+def neighbour(collections: Collections, tmp_path: Path) -> Neighbour:
+    return Neighbour(collections, tmp_path / "neighbour")
+
+
 def test_a_collection_is_read_at_the_start(
     collections: Collections, watching: WatchingProcess
 ) -> None:
     wait_until(lambda: found(collections, "apples") == ["a.txt"])
 
 
-def test_every_change_gets_into_the_answers(
-    collections: Collections, folder: Path, watching: WatchingProcess
-) -> None:
-    wait_until(lambda: found(collections, "apples") == ["a.txt"])
-    (folder / "sub/new.txt").write_text("pears")
-    wait_until(lambda: found(collections, "pears") == ["sub/new.txt"])
-    (folder / "a.txt").write_text("pears")
-    wait_until(lambda: found(collections, "pears") == ["a.txt", "sub/new.txt"])
-    (folder / "sub/new.txt").rename(folder / "b.txt")
-    wait_until(lambda: found(collections, "pears") == ["a.txt", "b.txt"])
-    (folder / "unread.part").write_text("plums")
-    (folder / "unread.part").replace(folder / "b.txt")
-    wait_until(lambda: found(collections, "plums") == ["b.txt"])
-    (folder / "b.txt").unlink()
-    wait_until(lambda: found(collections, "plums") == [])
-    (folder / "made/later").mkdir(parents=True)
-    (folder / "made/later/c.txt").write_text("cherries")
-    wait_until(lambda: found(collections, "cherries") == ["made/later/c.txt"])
-    (folder / "made").rename(folder / "moved")
-    wait_until(lambda: found(collections, "cherries") == ["moved/later/c.txt"])
+def write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("apples")
+
+
+def replace(path: Path) -> None:
+    (path.parent / "unread.part").write_text("plums")
+    (path.parent / "unread.part").replace(path)
+
+
+# What is done to a folder, and which of its files then have apples.
+CHANGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
+    "new file": (
+        lambda folder: write(folder / "sub/new.txt"),
+        ["a.txt", "sub/b.txt", "sub/new.txt"],
+    ),
+    "change": (lambda folder: (folder / "a.txt").write_text("pears"), ["sub/b.txt"]),
+    "moved file": (
+        lambda folder: (folder / "sub/b.txt").rename(folder / "c.txt"),
+        ["a.txt", "c.txt"],
+    ),
+    "replaced file": (lambda folder: replace(folder / "a.txt"), ["sub/b.txt"]),
+    "deleted file": (lambda folder: (folder / "sub/b.txt").unlink(), ["a.txt"]),
+    "new folder": (
+        lambda folder: write(folder / "made/later/c.txt"),
+        ["a.txt", "made/later/c.txt", "sub/b.txt"],
+    ),
+    "moved folder": (
+        lambda folder: (folder / "sub").rename(folder / "moved"),
+        ["a.txt", "moved/b.txt"],
+    ),
+}
+
+
+def test_every_change_gets_into_the_answers(tmp_path: Path) -> None:
+    collections = Collections(tmp_path / "localdocs")
+    for name in CHANGES:
+        write(make_folder(tmp_path / name) / "sub/b.txt")
+        collections.create(name, tmp_path / name)
+    with WatchingProcess(collections.folder, Limits()):
+        wait_until(lambda: all(len(found(collections, "apples", name)) == 2 for name in CHANGES))
+        for name, (change, _) in CHANGES.items():
+            change(tmp_path / name)
+        then = {name: files for name, (_, files) in CHANGES.items()}
+        wait_until(lambda: {name: found(collections, "apples", name) for name in then} == then)
 
 
 def test_a_collection_that_is_made_later_is_watched(
     collections: Collections, tmp_path: Path, watching: WatchingProcess
 ) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
+    wait_until(lambda: found(collections, "apples") == ["a.txt"])
+    other = make_folder(tmp_path / "other")
     collections.create("Other", other)
     (other / "b.txt").write_text("pears")
-    wait_until(lambda: bool(collections.search([collections.find("Other")], "pears", 1)))
+    wait_until(lambda: found(collections, "pears", "Other") == ["b.txt"])
 
 
 def test_an_inactive_collection_is_watched_once_it_is_active(
-    collections: Collections, folder: Path, watching: WatchingProcess
+    collections: Collections, folder: Path, neighbour: Neighbour, watching: WatchingProcess
 ) -> None:
-    wait_until(lambda: found(collections, "apples") == ["a.txt"])
+    neighbour.wait_for("apples")
     collections.activate("Fruit", False)
     (folder / "b.txt").write_text("pears")
-    time.sleep(3)  # nothing shall happen
-    assert found(collections, "pears") == []
+    neighbour.change("plums")
+    neighbour.wait_for("plums")
+    assert found(collections, "apples pears") == ["a.txt"]
     collections.activate("Fruit", True)
+    neighbour.change("cherries")
     wait_until(lambda: found(collections, "pears") == ["b.txt"])
 
 
 def test_a_folder_that_comes_back_is_watched_again(
-    collections: Collections, folder: Path, watching: WatchingProcess
+    collections: Collections, folder: Path, neighbour: Neighbour, watching: WatchingProcess
 ) -> None:
-    wait_until(lambda: found(collections, "apples") == ["a.txt"])
+    neighbour.wait_for("apples")
     folder.rename(folder.with_name("away"))
-    time.sleep(2)  # so that it is noticed
-    folder.with_name("away").rename(folder)
+    neighbour.change("plums")
+    neighbour.wait_for("plums")  # the process has seen that the folder is gone
+    shutil.copytree(folder.with_name("away"), folder)  # another one of that name
+    neighbour.change("cherries")
+    neighbour.wait_for("cherries")
     (folder / "b.txt").write_text("pears")
-    wait_until(lambda: found(collections, "pears") == ["b.txt"])
+    wait_until(lambda: found(collections, "apples pears") == ["a.txt", "b.txt"])
 
 
 def test_a_damaged_index_is_made_anew(collections: Collections, watching: WatchingProcess) -> None:
@@ -114,12 +170,13 @@ def test_a_damaged_index_is_made_anew(collections: Collections, watching: Watchi
 
 
 def test_what_another_process_reads_is_waited_for(
-    collections: Collections, folder: Path, watching: WatchingProcess
+    collections: Collections, folder: Path, neighbour: Neighbour, watching: WatchingProcess
 ) -> None:
-    wait_until(lambda: found(collections, "apples") == ["a.txt"])
+    neighbour.wait_for("apples")
     with collections.locked("Fruit", wait=True):
         (folder / "b.txt").write_text("pears")
-        time.sleep(2)  # it tries
+        neighbour.change("plums")
+        neighbour.wait_for("plums")  # the process has tried
         assert found(collections, "pears") == []
     wait_until(lambda: found(collections, "pears") == ["b.txt"])
 

@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import threading
@@ -7,7 +6,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 from filelock import FileLock
 
@@ -16,7 +14,7 @@ from app.models.cache import ModelCache
 from app.models.library import ModelFile
 from app.worker import Turns, Worker
 
-from .tiny_gguf import EMBEDDING, TOKENS, write_tiny_gguf
+from .tiny_gguf import make_deadly, write_tiny_gguf
 
 
 def never() -> None:
@@ -145,16 +143,6 @@ def worker(make_worker: Callable[..., Worker]) -> Worker:
 def pid(worker: Worker, file: ModelFile) -> int:
     with worker.model(file, never) as process:
         return process.pid
-
-
-def make_deadly(file: ModelFile, cache: ModelCache) -> None:
-    """Gives the engine a vocabulary of today, which it cannot read: it crashes."""
-    weights = cache.prepare(file.path).weights
-    tokens = {"tokenizer.ggml.scores": [0.0] * len(TOKENS)}
-    output = {"output.weight": np.ones((len(TOKENS), EMBEDDING), np.float32)}
-    write_tiny_gguf(weights, metadata=tokens, tensors=output)
-    sizes = {path.name: path.stat().st_size for path in (weights, weights.with_name("tokenizer"))}
-    weights.with_name("sizes.json").write_text(json.dumps(sizes))
 
 
 def test_a_model_stays_loaded(worker: Worker, file: Callable[..., ModelFile]) -> None:
@@ -287,7 +275,7 @@ def test_a_model_that_kills_its_process_three_times_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     a, deadly = file("a"), file("deadly")
-    make_deadly(deadly, cache)
+    make_deadly(deadly.path, cache)
     for _ in range(3):
         with pytest.raises(ModelCrashed, match="SIGSEGV"), worker.model(deadly, never):
             pass

@@ -1,5 +1,6 @@
 """Llamas with a few thousand random weights, in the form that today's converters write."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import gguf
 import numpy as np
 from gguf.vocab import bytes_to_unicode
+
+from app.models.cache import ModelCache
 
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 USER_DEFINED = ["<tool>"]
@@ -112,6 +115,16 @@ def write_tiny_sentencepiece(path: Path, *, wide_context_length: bool = False, *
         for name in ("token_embd.weight", "output.weight")
     }
     return write_tiny_gguf(path, metadata=metadata, tensors=tensors, **how)
+
+
+def make_deadly(path: Path, cache: ModelCache) -> None:
+    """Prepares a model that kills its process, because the engine cannot read its vocabulary."""
+    weights = cache.prepare(path).weights
+    scores = {"tokenizer.ggml.scores": [0.0] * len(TOKENS)}
+    output = {"output.weight": np.ones((len(TOKENS), EMBEDDING), np.float32)}
+    write_tiny_gguf(weights, metadata=scores, tensors=output)
+    sizes = {file.name: file.stat().st_size for file in (weights, weights.with_name("tokenizer"))}
+    weights.with_name("sizes.json").write_text(json.dumps(sizes))
 
 
 WRITERS: dict[str, Callable[..., Path]] = {

@@ -21,10 +21,15 @@ class PortError(Exception):
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", envvar="PORT", default="4891", show_default=True, help="Or PORT.")
+@click.option(
+    "--default-model", is_flag=True, help="First download the default model, if there is no other."
+)
 @with_appcontext
-def command(host: str, port: str) -> None:
+def command(host: str, port: str, default_model: bool) -> None:
     """Serve the API until Ctrl-C."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
+    if default_model:
+        _download_default_model()
     with shown_errors(PortError):
         if not (port.strip().isdecimal() and 0 < int(port) < 65536):
             raise PortError(f"PORT must be a number from 1 to 65535, not {port.strip()!r}.")
@@ -46,3 +51,14 @@ def command(host: str, port: str) -> None:
     logging.getLogger("waitress").setLevel(logging.INFO)
     server.print_listen("Serving on http://{}:{}/v1")
     server.run()
+
+
+def _download_default_model() -> None:
+    library = service().library
+    if library.models():
+        return
+    from ..models.default_model import download_default_model
+    from ..models.downloads import DownloadError
+
+    with shown_errors(DownloadError, OSError):
+        download_default_model(library.folder)

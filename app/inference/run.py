@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from ..exceptions import ContextLengthExceeded
 from ..jobs import Conversation, Job
 from ..pieces import Begun, Delta
-from .generation import generate
+from .generation import Generation
 from .model import Model
 
 # A context leaves an answer at least one of so many parts of the model's context.
@@ -28,15 +28,7 @@ def run(model: Model, job: Job, check: Callable[[], None]) -> Iterator[Begun | D
     yield Begun(sum(map(len, prompts)), context)
     for place, prompt in enumerate(prompts):
         echo = _text(model, job.prompts[place]) if options.echo else None
-        yield from generate(
-            model,
-            prompt,
-            options,
-            check,
-            grammar=grammar,
-            first_index=place * options.n,
-            echo=echo,
-        )
+        yield from Generation(model, prompt, options, check, grammar, place * options.n, echo)
 
 
 def _prompt(model: Model, prompt: str | list[int]) -> list[int]:

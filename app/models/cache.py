@@ -22,8 +22,10 @@ from typing import Any
 
 from filelock import FileLock
 
+from localdocs.replacing import replacing
+
 from ..exceptions import ModelError
-from .disk import ByVersion, lacking, replacing, version
+from .disk import ByVersion, lacking, version
 from .facts import Facts, Judgement, Plan, VocabularyFacts
 
 _log = logging.getLogger(__name__)

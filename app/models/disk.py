@@ -1,11 +1,8 @@
-"""Files that are either complete or missing, and the room for them."""
+"""Versions of files, and the room for files on a disk."""
 
 import hashlib
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -42,21 +39,6 @@ class ByVersion(Generic[Result]):
     def forget(self, path: Path) -> None:
         """Makes `get` read the file again."""
         self._known.pop(path, None)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A new file that replaces ``path`` once it is complete, and not before."""
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    os.close(handle)
-    new = Path(name)
-    try:
-        yield new
-        with new.open("rb+") as file:
-            os.fsync(file.fileno())
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def lacking(folder: Path, size: int) -> str | None:

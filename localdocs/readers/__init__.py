@@ -5,32 +5,21 @@ The functions run in a separate process (`..reading`).
 
 import stat
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from importlib import import_module
+from pathlib import Path
 
 from ..errors import UnreadableFile
 from ..snippets import Document
 from .cleaning import cleaned
-from .data import json_, json_lines, xml
-from .delimited import delimited
-from .epub import epub
-from .html import html
-from .mail import eml, mbox
-from .markdown import markdown
-from .notebook import notebook
-from .ooxml import docx, pptx
-from .opendocument import odp, odt
-from .pdf import pdf
-from .plain import NAMES, SUFFIXES, text
-from .rst import rst
-from .rtf import rtf
-from .spreadsheets import spreadsheet
+from .formats import reader_of
 
 
 def read(path: Path) -> Document:
-    """Returns the text of the file at ``path``, or raises `UnreadableFile` with the reason."""
+    """Returns the text of the file at ``path``. Raises `UnreadableFile` with the reason."""
+    reader = _loaded(reader_of(path.name))
     try:
         _refuse_other_than_files(path)
-        document = _reader(path.name)(path)
+        document = reader(path)
     except (UnreadableFile, MemoryError):
         raise
     except OSError as error:
@@ -52,38 +41,15 @@ def _refuse_other_than_files(path: Path) -> None:
         raise UnreadableFile("it is no longer a file")
 
 
-def is_readable(name: str) -> bool:
-    """Whether a file of that name is in a format that can be read."""
-    path = PurePath(name)
-    return path.suffix.lower() in READERS or path.name.lower() in NAMES
+def _loaded(name: str) -> Callable[[Path], Document]:
+    """The function ``name``, whose module is loaded with the first file that it reads.
 
-
-def _reader(name: str) -> Callable[[Path], Document]:
-    return text if name.lower() in NAMES else READERS[PurePath(name).suffix.lower()]
+    Loading all of them takes longer than reading most files.
+    """
+    module, function = name.split(".")
+    loaded: Callable[[Path], Document] = getattr(import_module(f".{module}", __name__), function)
+    return loaded
 
 
 # Formats in which a hyphen at the end of a line may divide a word.
 _PROSE = {".txt", ".rst", ".md", ".markdown"}
-
-_SUFFIXES: dict[Callable[[Path], Document], str] = {
-    text: SUFFIXES,
-    delimited: ".csv .tsv .tab",
-    json_: ".json .geojson",
-    json_lines: ".jsonl .ndjson",
-    xml: ".xml .rss .atom .opml",
-    notebook: ".ipynb",
-    markdown: ".md .markdown",
-    rst: ".rst .rest",
-    html: ".html .htm",
-    pdf: ".pdf",
-    docx: ".docx .docm",
-    pptx: ".pptx .pptm .ppsx",
-    odt: ".odt",
-    odp: ".odp",
-    spreadsheet: ".xlsx .xlsm .xlsb .xls .ods",
-    rtf: ".rtf",
-    epub: ".epub",
-    eml: ".eml",
-    mbox: ".mbox",
-}
-READERS = {suffix: reader for reader, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
