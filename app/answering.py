@@ -62,7 +62,7 @@ def _job(asked: Request, file: ModelFile) -> Job:
     for token, _ in job.options.sampling.logit_bias:
         if token >= size:
             raise InvalidRequest(
-                f"logit_bias: {token} is no token of this model, whose ids are 0 to {size - 1}.",
+                f"logit_bias: {token} is not a token of this model. Its ids are 0 to {size - 1}.",
                 "logit_bias",
             )
     return job

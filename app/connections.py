@@ -1,4 +1,4 @@
-"""What waitress does not do for a connection whose client closes its own side."""
+"""What waitress lacks: answers to clients that close their own side of the connection."""
 
 import socket
 
@@ -6,30 +6,30 @@ from waitress.channel import HTTPChannel
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection that is answered although its client has closed the sending side.
+    """A connection that is answered even if its client has closed the sending side.
 
-    To waitress, which looks for the end of the client's data while a request is answered
-    (``channel_request_lookahead``), that end is the client's leaving. But it may just have said all
-    (RFC 9112, 9.6). Who has left refuses whatever comes: so a byte is sent out of band, which the
-    programs of those who wait do not see.
+    waitress looks for the end of the client's data while a request is answered
+    (``channel_request_lookahead``). It takes that end to mean that the client has left. But the
+    client may just have nothing more to say (RFC 9112, 9.6). To tell, a byte is sent out of band:
+    a client that has left refuses it, and a program that waits does not see it.
     """
 
     connected: bool
     half_closed = False
 
     def readable(self) -> bool:
-        """Whether more can come from the client."""
+        """Whether the client can send more."""
         return not self.half_closed and bool(super().readable())
 
     def handle_read(self) -> None:
-        """Takes what the client has sent, or its end."""
+        """Reads what the client has sent, or that it has closed its side."""
         if not (self.requests and self._at_end()):
             super().handle_read()
             return
         self.half_closed = True
         try:
             self.socket.send(b"\0", socket.MSG_OOB)
-        except OSError:  # refused already
+        except OSError:  # already refused
             self.handle_close()
 
     def check_client_disconnected(self) -> bool:
@@ -49,10 +49,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         try:
             return bool(self.socket.recv(1, socket.MSG_PEEK) == b"")
         except OSError:
-            return False  # reading it says why
+            return False  # reading raises it again
 
     def _refused(self) -> bool:
         try:
             return bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-        except OSError:  # it is closed already
+        except OSError:  # already closed
             return True

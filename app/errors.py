@@ -1,4 +1,4 @@
-"""Errors as the API shows them: one envelope for all, made in one place.
+"""Errors as the API shows them: all in one envelope, made in one place.
 
 ApiError
 ├── InvalidRequest     400, names the field
@@ -34,7 +34,7 @@ from .exceptions import (
 
 _log = logging.getLogger(__name__)
 
-_RETRY_AFTER = 2  # seconds; OpenAI's clients wait so long and try again by themselves
+_RETRY_AFTER = 2  # seconds; OpenAI's clients wait that long and try again by themselves
 
 
 class ApiError(Exception):
@@ -77,14 +77,14 @@ class ModelNotFound(InvalidRequest):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"The model {name[:200]!r} does not exist; GET /v1/models lists what there is.",
+            f"The model {name[:200]!r} does not exist; GET /v1/models lists those that do.",
             "model",
             "model_not_found",
         )
 
 
 class Forbidden(InvalidRequest):
-    """Who asks may not."""
+    """The request comes from a place that is not allowed."""
 
     status = HTTPStatus.FORBIDDEN
 
@@ -96,23 +96,22 @@ class Unavailable(ApiError):
 
 
 class Overloaded(Unavailable):
-    """Too many requests wait for the model."""
+    """Too many requests are waiting for the model."""
 
     def __init__(self) -> None:
         super().__init__(
-            "Too many requests wait for the model (GPT4ALL_QUEUE_LIMIT). Try again later.",
+            "Too many requests are waiting for the model (GPT4ALL_QUEUE_LIMIT). Try again later.",
             code="queue_full",
         )
         self.headers = {"Retry-After": str(_RETRY_AFTER)}
 
 
 class ModelFailed(ApiError):
-    """The process of the model crashed or stalled."""
+    """The model's process crashed or stalled."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message, code=code)
-        # OpenAI's clients repeat what failed by themselves, and this request may have been the
-        # cause.
+        # OpenAI's clients repeat failed requests by themselves, and this one may be the cause.
         self.headers = {"x-should-retry": "false"}
 
 
@@ -123,15 +122,15 @@ class ClientGone(ApiError):
 
 
 def api_error_of(error: Exception) -> ApiError:
-    """``error`` as the API shows it; a fault of the server is logged and shown without details."""
+    """``error`` as the API shows it. A fault of the server is logged and shown without details."""
     match error:
         case ApiError():
             return error
         case RecursionError():
-            # Nothing here goes deep but what a request brings: schemas, arguments of calls.
+            # Only schemas and arguments of calls can be deep, and they come with the request.
             return InvalidRequest("The request is nested too deeply.")
         case GrammarError():
-            return InvalidRequest(f"The answer cannot be held to its grammar: {error}")
+            return InvalidRequest(f"The grammar cannot be used: {error}")
         case ModelError():
             return InvalidRequest(str(error), "model", "model_not_usable")
         case NoModel():
@@ -151,7 +150,7 @@ def api_error_of(error: Exception) -> ApiError:
 
 
 def register_errors(app: Flask) -> None:
-    """Every error of any view, and Flask's own, leaves in the envelope."""
+    """Sends the errors of all views, and Flask's own, in the envelope."""
 
     @app.errorhandler(Exception)
     def show(error: Exception) -> ResponseReturnValue:
@@ -159,7 +158,7 @@ def register_errors(app: Flask) -> None:
         return api_error.envelope, api_error.status, api_error.headers
 
 
-# What programs ask for that this server does not have, and what they can use instead.
+# Endpoints that programs look for and this server lacks, with what they can use instead.
 _INSTEAD = {
     "/v1/responses": "POST /v1/chat/completions takes the same conversations",
     "/v1/embeddings": "this server has no embeddings; LocalDocs searches your folders without them",
@@ -181,7 +180,7 @@ _INSTEAD = {
 
 
 def _elsewhere(path: str) -> str:
-    """Where what was looked for at ``path`` is, or what there is instead."""
+    """Where to find what is not at ``path``, or what to use instead."""
     bare = "/" + path.strip("/").removeprefix("v1/").removeprefix("v1/")
     urls = current_app.url_map.bind("localhost")
     for candidate in (bare, f"/v1{bare}"):
@@ -194,7 +193,7 @@ def _elsewhere(path: str) -> str:
 
 
 def _http_error(error: HTTPException) -> ApiError:
-    """An error of Flask's or Werkzeug's own; the words about methods are GPT4All's."""
+    """An error that Flask or Werkzeug raised. The words about methods are GPT4All's."""
     message, code = error.description or error.name, None
     match error:
         case MethodNotAllowed(valid_methods=methods) if "POST" in (methods or ()):

@@ -2,18 +2,18 @@
 
 InferenceError
 ├── ModelError             a file that cannot be used
-├── NoModel                nothing installed that could answer
+├── NoModel                no usable model is installed
 ├── EngineError            a loaded model failed
 │   ├── ModelCrashed       its process died
 │   └── ModelStalled       its process gave no sign of life
 ├── PromptError            a prompt that this model cannot take
 │   └── ContextLengthExceeded
-├── GrammarError           a grammar that an answer cannot be held to
-├── Cancelled              nobody waits for the answer any more
-└── QueueFull              too many wait already
+├── GrammarError           a grammar that cannot be enforced
+├── Cancelled              nobody is waiting for the answer any more
+└── QueueFull              too many are already waiting
 
-They cross the pipe between the server and the model process: each has its text for its only
-argument.
+They cross the pipe between the server and the model process. So each has only one argument, its
+text.
 """
 
 
@@ -26,7 +26,7 @@ class ModelError(InferenceError):
 
 
 class NoModel(InferenceError):
-    """There is no model that could answer. The text says what to do."""
+    """There is no usable model. The text says what to do."""
 
 
 class EngineError(InferenceError):
@@ -34,11 +34,11 @@ class EngineError(InferenceError):
 
 
 class ModelCrashed(EngineError):
-    """The process of the model died. The text says how."""
+    """The model's process died. The text says how."""
 
 
 class ModelStalled(EngineError):
-    """The process of the model gave no sign of life for too long, and was ended."""
+    """The model's process gave no sign of life for too long and was ended."""
 
 
 class PromptError(InferenceError):
@@ -50,7 +50,7 @@ class ContextLengthExceeded(PromptError):
 
     @classmethod
     def of(cls, prompt_tokens: int | str, context_length: int) -> "ContextLengthExceeded":
-        """The error for a prompt of so many tokens."""
+        """The error for a prompt with that many tokens."""
         return cls(
             f"The context length is {context_length} tokens, answer included, but the prompt "
             f"alone has {prompt_tokens}. Shorten the prompt, or start the server with a "
@@ -59,12 +59,12 @@ class ContextLengthExceeded(PromptError):
 
 
 class GrammarError(InferenceError):
-    """An answer cannot be held to this grammar. The text says why."""
+    """The grammar cannot be enforced. The text says why."""
 
 
 class Cancelled(InferenceError):
-    """The client has left. The work stops without an answer."""
+    """The client has left, and the work stops without an answer."""
 
 
 class QueueFull(InferenceError):
-    """So many requests wait already that another one is turned away."""
+    """Too many requests are already waiting, so another one is refused."""

@@ -1,7 +1,7 @@
-"""Keeps web pages out: the user's browser reaches this server too, and it knows private documents.
+"""Keeps web pages out: the user's browser can reach this server, which knows private documents.
 
-A page of a stranger can post to 127.0.0.1 (`Origin` names the page), and with a name of its own
-that resolves to 127.0.0.1 (DNS rebinding) it can even read the answer (`Host` is that name).
+A stranger's page can post to 127.0.0.1. `Origin` then names the page. If the page's own name
+resolves to 127.0.0.1 (DNS rebinding), it can even read the answer. `Host` is then that name.
 """
 
 import ipaddress
@@ -14,17 +14,17 @@ from .errors import Forbidden
 
 
 def guard(app: Flask, hosts: Collection[str]) -> None:
-    """Refuses requests for and from other places than addresses, localhost and ``hosts``."""
+    """Refuses requests whose Host or Origin is not an address, localhost or in ``hosts``."""
 
     @app.before_request
     def check() -> None:
-        # HTTP/1.0 may leave the Host out; a browser never does.
+        # An HTTP/1.0 client may leave Host out. A browser never does.
         host = request.headers.get("Host")
         origin = request.headers.get("Origin")
         for header, url in (("Host", host and f"//{host}"), ("Origin", origin)):
             if url is not None and not _allowed(url, hosts):
                 raise Forbidden(
-                    f"The {header} of this request is not allowed. If it is yours, name it in "
+                    f"The {header} of this request is not allowed. If it is yours, add it to "
                     "GPT4ALL_HOSTS.",
                     code="forbidden",
                 )
@@ -35,7 +35,7 @@ def _allowed(url: str, hosts: Collection[str]) -> bool:
         name = urlsplit(url).hostname or ""
         if name == "localhost" or name in map(str.lower, hosts):
             return True
-        # No page can have an address of its own choice.
+        # A page can choose its name, but not its address.
         return bool(ipaddress.ip_address(name))
     except ValueError:
         return False

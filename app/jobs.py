@@ -1,4 +1,4 @@
-"""What is asked of a model: jobs, which go to the model process as they are."""
+"""Jobs: what the server asks of a model. They go to the model process as they are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from typing import Any
 class Sampling:
     """How to choose tokens. The defaults are GPT4All's model settings.
 
-    ``temperature`` 0 takes the most likely token; ``top_k`` 0, ``top_p`` 1, ``min_p`` 0
-    and ``repeat_penalty`` 1 switch their filter off. ``repeat_last_n`` counts generated
-    tokens: a penalty that covers the prompt forbids quoting it. From the logit of each token,
-    ``frequency_penalty`` is subtracted as often as the answer has it already, and
-    ``presence_penalty`` once if it has; ``logit_bias`` holds ids with what is added to their
-    logits. ``seed`` None draws one.
+    ``temperature`` 0 takes the most likely token. ``top_k`` 0, ``top_p`` 1, ``min_p`` 0 and
+    ``repeat_penalty`` 1 switch their filter off. ``repeat_last_n`` counts only generated tokens,
+    because a penalty on the prompt's tokens would keep answers from quoting it.
+    ``frequency_penalty`` is subtracted from a token's logit for each time that the answer already
+    has the token, and ``presence_penalty`` once if it has it at all. ``logit_bias`` is pairs of a
+    token id and what is added to its logit. If ``seed`` is None, one is drawn.
     """
 
     temperature: float = 0.7
@@ -30,27 +30,27 @@ class Sampling:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the same request must give the same answer."""
+        """Whether the same request must get the same answer."""
         return self.seed is not None or self.temperature == 0
 
 
 @dataclass(frozen=True)
 class JsonText:
-    """Holds answers to JSON that fits a JSON Schema."""
+    """Answers are JSON that conforms to a JSON Schema."""
 
     schema: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Gbnf:
-    """Holds answers to a grammar in llama.cpp's notation."""
+    """Answers conform to a grammar in llama.cpp's notation."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """Holds answers to a regular expression (of Rust's crate `regex`) that fits all of the text."""
+    """A regular expression (of Rust's crate `regex`) matches all of an answer's text."""
 
     expression: str
 
@@ -59,8 +59,8 @@ class Pattern:
 class Function:
     """A function that the model may call.
 
-    ``parameters`` is the JSON Schema of its arguments, an object. Calls keep to all of a ``strict``
-    schema, and otherwise to as much of it as they can be held to.
+    ``parameters`` is the JSON Schema of its arguments, an object. If the function is ``strict``,
+    calls conform to all of the schema, and otherwise to as much of it as can be enforced.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Function:
 
     @property
     def signature(self) -> dict[str, Any]:
-        """OpenAI's object, as chat templates expect it."""
+        """OpenAI's object for the function, as chat templates expect it."""
         described = {"description": self.description} if self.description else {}
         function = {"name": self.name, **described, "parameters": dict(self.parameters)}
         return {"type": "function", "function": function}
@@ -78,10 +78,10 @@ class Function:
 
 @dataclass(frozen=True)
 class Calling:
-    """The functions of a request; holds answers to text or calls.
+    """The functions of a request. Answers are text or calls.
 
-    ``required`` says that at least one must be called, ``parallel`` that there may be several
-    calls. Without a call, the answer must keep to the JSON Schema ``otherwise``, if there is one.
+    If ``required``, the answer must call a function. If ``parallel``, it may have several calls. An
+    answer without a call must conform to the JSON Schema ``otherwise``, if there is one.
     """
 
     functions: Sequence[Function]
@@ -100,13 +100,13 @@ Grammar = JsonText | Gbnf | Pattern | Calling
 
 @dataclass(frozen=True)
 class Options:
-    """What each answer shall be like.
+    """What the answers should be like.
 
-    ``n`` answers to each prompt, chosen from ``best_of``, each of at most ``max_tokens`` tokens
-    (None: up to the end of the context) and ending before the first of the ``stop`` strings.
-    ``top_logprobs`` asks for each token's log-probability, with those of so many most likely ones
-    (None: not at all). Before ``min_tokens`` tokens no answer ends by itself, unless its
-    ``grammar`` ends it. With ``echo`` each answer begins with its prompt.
+    Each prompt gets ``n`` answers, chosen from ``best_of``. An answer has at most ``max_tokens``
+    tokens (None: up to the end of the context), and ends before the first of the ``stop`` strings.
+    It does not end by itself before it has ``min_tokens`` tokens, unless its ``grammar`` ends it.
+    With ``echo``, it begins with its prompt. If ``top_logprobs`` is not None, it comes with the
+    log-probability of each token and of that many most likely ones.
     """
 
     n: int = 1
@@ -124,9 +124,9 @@ class Options:
 class Conversation:
     """Messages to answer: OpenAI's, in the form that chat templates expect.
 
-    ``content`` is a string; the arguments of ``tool_calls`` are values, not JSON.
-    ``template_variables`` are for the chat template. Each of ``contexts`` can be put in front of
-    the user's last message; the first one goes that leaves room for an answer.
+    ``content`` is a string, and the arguments of ``tool_calls`` are values, not JSON.
+    ``template_variables`` are for the chat template. The first of ``contexts`` that leaves room for
+    an answer goes in front of the user's last message.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -139,7 +139,7 @@ class Conversation:
 class Job:
     """What one request asks of the model: prompts to continue, or a conversation to answer.
 
-    Each prompt is a text or a list of token ids. They are in ``prompts`` unless there is a
+    Each prompt is a text or a list of token ids. ``prompts`` is empty if there is a
     ``conversation``.
     """
 

@@ -1,4 +1,4 @@
-"""What comes back from a model: pieces of answers, which leave the model process as they are."""
+"""Pieces of answers: what a model returns. They leave the model process as they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 
 @dataclass(frozen=True)
 class Begun:
-    """A job is accepted.
+    """A job was accepted.
 
-    ``prompt_tokens`` counts those of all prompts; ``context`` is the place of the conversation's
-    context that fitted, or None without one.
+    ``prompt_tokens`` counts the tokens of all prompts. ``context`` is the index of the
+    conversation's context that fitted, or None.
     """
 
     prompt_tokens: int
@@ -21,7 +21,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class CallPiece:
-    """A piece of the ``number``-th call: its beginning, with ``id`` and ``name``, or arguments."""
+    """A piece of call ``number``: its beginning, with ``id`` and ``name``, or arguments."""
 
     number: int
     id: str = ""
@@ -34,7 +34,7 @@ Piece = str | CallPiece
 
 @dataclass(frozen=True)
 class LogProbability:
-    """A token's bytes with the natural logarithm of its probability.
+    """A token's bytes, and the natural logarithm of its probability.
 
     ``value`` is None for the first token of a prompt, which nothing predicts.
     """
@@ -44,12 +44,12 @@ class LogProbability:
 
     @property
     def text(self) -> str:
-        """The token as text; what of it is not a whole character is U+FFFD."""
+        """The token as text, with U+FFFD for incomplete characters."""
         return self.data.decode(errors="replace")
 
     @property
     def name(self) -> str:
-        r"""The token as text or, if that is not whole, as OpenAI writes it: ``bytes:\xf0\x9f``."""
+        r"""The token as text. With incomplete characters, OpenAI's form: ``bytes:\xf0\x9f``."""
         try:
             return self.data.decode()
         except UnicodeDecodeError:
@@ -58,10 +58,10 @@ class LogProbability:
 
 @dataclass(frozen=True)
 class TokenLogProbability(LogProbability):
-    """A token of a text, and the most likely ones at its place, most likely first.
+    """A token of a text, with the most likely tokens at its place, most likely first.
 
-    ``top`` is None where ``value`` is. ``offset`` characters of the text are before the token, or
-    before the character of which it is a part.
+    ``top`` is None if ``value`` is. ``offset`` is the number of characters before the token, or
+    before the character that it is part of.
     """
 
     top: tuple[LogProbability, ...] | None
@@ -70,11 +70,11 @@ class TokenLogProbability(LogProbability):
 
 @dataclass(frozen=True)
 class Delta:
-    """What is new of answer ``index``: ``pieces`` of text and calls, so many ``tokens``.
+    """What is new in answer ``index``: ``pieces`` of text and calls, and the number of ``tokens``.
 
-    Either may be none. ``logprobs`` are those of the tokens that the pieces begin to show.
-    ``cached`` counts the prompt's tokens that did not have to be evaluated. The last delta of each
-    answer, and only that, has a ``finish_reason``.
+    There may be no pieces, or no tokens. ``logprobs`` are those of the tokens that begin in the
+    pieces. ``cached`` counts the prompt's tokens that did not have to be evaluated. Only the last
+    delta of an answer has a ``finish_reason``.
     """
 
     index: int

@@ -1,6 +1,6 @@
-"""What the server and the model process say to each other: orders one way, events the other.
+"""What the server and the model process send each other: orders one way, events the other.
 
-Each is one pickle. The server answers for what it sends; both ends are the same program.
+Each is one pickle, because both ends are the same program and trust each other.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Step(Enum):
 
 @dataclass(frozen=True)
 class Prepare:
-    """Make ``file`` ready to be loaded; what is made is kept in the folder ``cache``."""
+    """Make ``file`` ready to be loaded, and keep what is made in the folder ``cache``."""
 
     file: ModelFile
     cache: Path
@@ -33,7 +33,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Load:
-    """Load ``file``, prepared if it is not. Once: another model takes another process.
+    """Load ``file``, and prepare it if necessary. Only once: another model needs a new process.
 
     Up to ``slots`` conversations keep their KV caches.
     """
@@ -47,17 +47,17 @@ class Load:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Give the present order up, soon."""
+    """Give up the current order soon."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """The order is carried out."""
+    """The order was carried out."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The order cannot be carried out, or no further."""
+    """The order failed, perhaps halfway."""
 
     error: Exception
 

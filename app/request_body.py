@@ -11,7 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from .errors import InvalidRequest
 from .strict_json import loads
 
-# A string (to its end or the body's), a comma that follows nothing, or a trailing comma.
+# A string (up to its end or the body's), a comma after nothing, or a trailing comma.
 _TRAILING_COMMA = re.compile(
     r"""(?P<other> "(?:[^"\\]|\\.)*(?:"|\\?\Z) | [\[{]\s*, ) | ,(?=\s*[\]}])""",
     re.VERBOSE | re.DOTALL,
@@ -19,9 +19,9 @@ _TRAILING_COMMA = re.compile(
 
 
 def request_body() -> dict[str, Any]:
-    """The body of the current request, a JSON object, whatever its content type says.
+    """The body of the current request. It must be a JSON object, whatever its content type says.
 
-    A comma after the last field is forgiven, because GPT4All's own cURL example has one.
+    A comma after the last field is allowed, because GPT4All's own cURL example has one.
     Raises `InvalidRequest` for anything else that is not a JSON object.
     """
     try:
@@ -51,7 +51,7 @@ def _decoded(data: bytes) -> bytes:
         raise UnsupportedMediaType(
             f"The Content-Encoding {encoding[:40]!r} is not supported; send gzip, deflate or none."
         )
-    # 32 tells zlib to look for gzip's or zlib's header; some clients leave out the one of deflate.
+    # 32 makes zlib look for gzip's or zlib's header. Some clients send deflate without its header.
     raw = encoding == "deflate" and not (data and data[0] & 15 == 8)
     limit = current_app.config["MAX_CONTENT_LENGTH"]
     decoder = zlib.decompressobj(-zlib.MAX_WBITS if raw else zlib.MAX_WBITS + 32)

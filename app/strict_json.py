@@ -1,4 +1,4 @@
-"""JSON as the standard has it (RFC 8259): without NaN, and with numbers that a float64 can hold."""
+"""Strict JSON (RFC 8259): no NaN, and only numbers that fit into a float64."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 
 def loads(text: str) -> Any:
-    """The value of a JSON text. Raises `ValueError`, which says why it is not one."""
+    """The value of a JSON text. Raises `ValueError`, which says what is wrong."""
     return json.loads(
         text, parse_constant=_no_constant, parse_float=_finite, parse_int=_of_float_size
     )
@@ -19,7 +19,7 @@ def _finite(text: str) -> float:
 
 
 def _of_float_size(text: str) -> int:
-    # In JSON, 1 followed by 400 zeros is as much a number as 1e400.
+    # 1 followed by 400 zeros is too large, as 1e400 is.
     if len(text) > 300:
         _finite(text)
     return int(text)

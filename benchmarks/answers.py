@@ -1,4 +1,4 @@
-"""How many questions a model answers rightly, with LocalDocs, with the right text, and without."""
+"""How many questions a model answers right: with LocalDocs, with the right text, and without."""
 
 import json
 import re
@@ -19,7 +19,7 @@ QUESTIONS, TOKENS = 60, 48
 
 
 def print_table(path: Path) -> None:
-    """Asks the default model ``QUESTIONS`` questions of XQUAD's file at ``path``, greedily."""
+    """Asks the default model ``QUESTIONS`` questions from XQUAD's file at ``path``, greedily."""
     data = json.loads(path.read_text(encoding="utf-8"))
     texts = [paragraph["text"] for paragraph in data["paragraphs"]]
     questions = data["questions"][:: len(data["questions"]) // QUESTIONS][:QUESTIONS]

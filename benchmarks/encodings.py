@@ -198,7 +198,7 @@ _TONES = "\u0300\u0301\u0303\u0309\u0323"
 
 
 def print_table() -> None:
-    """Prints how many sentences are read right, alone in a file and all together in one."""
+    """Prints how many sentences are read right: each alone in a file, and all in one."""
     print("| language | encoding | sentences | together |\n|---|---|---|---|")
     right = total = 0
     for language, encoding, sentences in _cases():
@@ -218,7 +218,7 @@ def _cases() -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _encoded(text: str, encoding: str) -> bytes:
-    """The text in the encoding, or nothing where that lacks a character."""
+    """The text in the encoding, or nothing if that lacks a character."""
     if encoding == "cp1258":
         text = "".join(map(_with_tone_apart, text))
     try:
@@ -228,7 +228,7 @@ def _encoded(text: str, encoding: str) -> bytes:
 
 
 def _with_tone_apart(letter: str) -> str:
-    """A Vietnamese letter with its tone as a character of its own, as cp1258 has them."""
+    """A Vietnamese letter with its tone as a separate character, as in cp1258."""
     for mark in unicodedata.normalize("NFD", letter):
         if mark in _TONES:
             base = unicodedata.normalize("NFD", letter).replace(mark, "")

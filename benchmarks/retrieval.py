@@ -2,12 +2,12 @@
 
     make bench-localdocs CRANFIELD=FOLDER XQUAD=FOLDER
 
-CRANFIELD holds the Cranfield collection (cran.all.1400.xml, cran.qry.xml, cranqrel.trec.txt), which
-ir-datasets and others offer: 1,400 abstracts, each of them one snippet, and cut as LocalDocs cuts.
-XQUAD holds questions whose answer stands in a paragraph, in several languages: files LANG.json
-with ``paragraphs`` (``title``, ``text``) and ``questions`` (``question``, ``paragraph``, the number
-of the one with the answer, and ``answer``). Speed is measured on snippets that are mixed from
-Cranfield's sentences.
+CRANFIELD has the Cranfield collection (cran.all.1400.xml, cran.qry.xml, cranqrel.trec.txt), which
+ir-datasets and others offer. Its 1,400 abstracts are searched as one snippet each, and cut like
+LocalDocs cuts them. XQUAD has questions in several languages, each answered by a paragraph. Its
+files LANG.json have ``paragraphs`` (``title``, ``text``) and ``questions`` (``question``,
+``answer``, and ``paragraph``, the number of the one with the answer). Speed is measured on snippets
+mixed from Cranfield's sentences.
 """
 
 import argparse
@@ -31,13 +31,13 @@ from localdocs.ranking import search
 from localdocs.snippets import Document, Page, Snippet, snippets
 
 SIZES = (2_000, 20_000, 200_000)
-BATCH = 10_000  # snippets of a commit
+BATCH = 10_000  # snippets in a commit
 ROUNDS, SNIPPET_SIZE = 3, 512
 Entry = tuple[SourceFile, list[Snippet]]
 
 
 class Cranfield:
-    """The documents, the questions, and for each question the documents that answer it."""
+    """The documents, the questions, and the documents that answer each question."""
 
     def __init__(self, folder: Path) -> None:
         def inside(tag: str, text: str) -> list[str]:
@@ -56,7 +56,7 @@ class Cranfield:
                 self.relevant[int(question) - 1].add(document)
 
     def entries(self, *, cut: bool) -> Iterator[Entry]:
-        """The documents for an index, each one snippet or cut into several."""
+        """The documents for an index, each as one snippet or cut into several."""
         for number, title, text in self.documents:
             whole = [Snippet(text, "", None, None, None)]
             pieces = list(snippets(Document((Page(text),)), 512)) if cut else whole
@@ -77,7 +77,7 @@ def python_entries() -> Iterator[Entry]:
 
 
 def mixed_entries(cranfield: Cranfield, count: int) -> Iterator[Entry]:
-    """``count`` snippets of Cranfield's sentences, ten a file."""
+    """``count`` snippets of Cranfield's sentences, ten in each file."""
     chance = random.Random(1)
     texts = [text for _, _, text in cranfield.documents]
     sentences = [s for text in texts for s in re.split(r"(?<=\.)\s", text) if 20 < len(s) < 512]
@@ -108,9 +108,9 @@ def ranking(cranfield: Cranfield, *, cut: bool) -> tuple[float, float]:
 
 
 def answered(path: Path) -> tuple[float, float]:
-    """Of the questions in XQUAD's file: for how many the right file, and the answer, is found.
+    """The share of XQUAD's questions whose right file is found, and of those whose answer is.
 
-    Both among three excerpts.
+    Both must be among three excerpts.
     """
     data = json.loads(path.read_text(encoding="utf-8"))
     texts = [paragraph["text"] for paragraph in data["paragraphs"]]
@@ -127,7 +127,7 @@ def answered(path: Path) -> tuple[float, float]:
 
 
 def speed(cranfield: Cranfield, count: int) -> str:
-    """A row of the table: MB/s of indexing, ms of a question, MiB of memory."""
+    """A row of the table: MB/s of indexing, ms per question, MiB of memory."""
     entries = mixed_entries(cranfield, count)
     size, seconds = 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -176,7 +176,7 @@ def main(cranfield_folder: Path, xquad: Path) -> None:
 
 
 if __name__ == "__main__":
-    # Below, for it uses this module.
+    # Imported here because it uses this module.
     from benchmarks import answers, encodings, short_questions
 
     parser = argparse.ArgumentParser()

@@ -1,13 +1,13 @@
-"""Whether LocalDocs finds what people ask in a few words, and leaves small talk alone.
+"""Whether LocalDocs finds what people ask for in a few words, and ignores small talk.
 
     python -m benchmarks.short_questions --kinds --failures
 
-The questions, each with the file that answers it, are in short_questions.json. They are asked as a
-chat asks them, in folders of about 5 snippets (the file and the beginnings of four others), of 500
-and of 50,000 (all files among other texts). The other texts are the documentation in Python's own
+The questions, each with the file that answers it, are in short_questions.json. They are asked like
+in a chat, in folders of about 5 snippets (the file and the beginnings of four others), of 500 and
+of 50,000 (all files among other texts). The other texts are the documentation in Python's own
 modules and, if their folders are given, Cranfield's abstracts (see benchmarks.retrieval) and
-XQuAD's paragraphs (LANGUAGE.json with "paragraphs" that have a "text"). Nothing is tuned on the
-half "kept".
+XQuAD's paragraphs (LANGUAGE.json with "paragraphs" that have a "text"). The half "kept" is kept out
+of tuning.
 """
 
 import argparse
@@ -39,10 +39,10 @@ Entry = tuple[SourceFile, list[Snippet]]
 
 @dataclass(frozen=True)
 class Question:
-    """A user's messages, the last of which is asked, and the answers to those before.
+    """A user's messages and the answers between them. The last message is the question.
 
-    ``file`` is the name of the file that answers it, None for small talk. The question before a
-    follow-up is of the kind "first".
+    ``file`` is the name of the file that answers it, or None for small talk. The question before a
+    follow-up has the kind "first".
     """
 
     messages: tuple[str, ...]
@@ -54,7 +54,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Result:
-    """The names of the files that a chat gets, and of those that the search has first."""
+    """The names of the files that a chat gets, and of those that the search finds first."""
 
     question: Question
     size: int
@@ -63,7 +63,7 @@ class Result:
 
     @property
     def right(self) -> bool:
-        """Whether the right file was found, or nothing for small talk."""
+        """Whether the right file was found or, for small talk, nothing."""
         if self.question.file is None:
             return not self.sources
         return self.question.file in self.sources
@@ -84,7 +84,7 @@ class Data:
         self.small_talk = [
             Question((text,), half) for half, texts in data["small_talk"].items() for text in texts
         ]
-        # Pairs can begin with the same question.
+        # Several pairs may begin with the same question.
         self.questions = list(dict.fromkeys(q for file in data["files"] for q in _questions(file)))
         words = [
             q.messages[-1].strip(" ?") for q in self.questions if q.kind in {"one_word", "exact"}
@@ -96,11 +96,11 @@ class Data:
             self.entries = [_entry(Path(folder) / f["name"], f["text"]) for f in data["files"]]
 
     def answered_by(self, text: str) -> bool:
-        """Whether a question of one word, or for a code, is also answered by another ``text``."""
+        """Whether ``text`` also answers a question with one word or for a code."""
         return self._words.search(text) is not None
 
     def few(self, place: int) -> list[Entry]:
-        """The ``place``-th file and the first snippets of the four after it."""
+        """The file at ``place``, and the first snippets of the four files after it."""
         others = (self.entries[(place + step) % len(self.entries)] for step in range(1, 5))
         return [self.entries[place], *((file, pieces[:1]) for file, pieces in others)]
 
@@ -120,9 +120,9 @@ def _entry(path: Path, paragraphs: list[str]) -> Entry:
 
 
 def other_texts(xquad: Path | None, cranfield: Path | None) -> Iterator[Entry]:
-    """Snippets of other texts in a mixed order, and then, endlessly, mixtures of their sentences.
+    """Snippets of other texts in random order, and then an endless mixture of their sentences.
 
-    A mixture is of one of the texts, and so of one language.
+    A snippet is mixed from only one source, and so has only one language.
     """
     texts = {"python": list(retrieval.python_entries())}
     if cranfield:
@@ -158,7 +158,7 @@ def _sentences(entries: Iterable[Entry]) -> list[str]:
 def results(
     data: Data, sizes: Sequence[int], xquad: Path | None, cranfield: Path | None
 ) -> Iterator[Result]:
-    """What is found, in folders of each size."""
+    """What is found in folders of each size."""
     for size in sizes:
         if size == SIZES[0]:
             for place, (file, _) in enumerate(data.entries):
@@ -207,9 +207,10 @@ def print_tables(
     kinds: bool = False,
     failures: bool = False,
 ) -> None:
-    """Prints the shares of questions with the right file and of small talk with any.
+    """Prints the share of questions with the right file, and of small talk with any file.
 
-    For ``kinds`` also by kind and language, and for ``failures`` each question that fails.
+    With ``kinds``, prints them by kind and language too. With ``failures``, prints each question
+    that fails.
     """
     found = list(results(Data(), sizes, xquad, cranfield))
     found = [result for result in found if result.question.half in halves]
@@ -224,7 +225,7 @@ def print_tables(
         for name in ("kind", "language"):
             _print_groups(name, [r for r in found if r.question.file], halves, sizes)
     if failures:
-        # Small talk is asked in each of the smallest folders.
+        # The same small talk may fail in several of the smallest folders.
         wrong = dict.fromkeys(str(result) for result in found if not result.right)
         print("", *wrong, sep="\n")
 
@@ -255,7 +256,7 @@ if __name__ == "__main__":
     parser.add_argument("--half", choices=HALVES, help="one half only")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="SNIPPETS")
     parser.add_argument("--kinds", action="store_true", help="tables by kind and language")
-    parser.add_argument("--failures", action="store_true", help="lists what is not found")
+    parser.add_argument("--failures", action="store_true", help="list what is not found")
     given = parser.parse_args()
     print_tables(
         given.xquad,

@@ -1,10 +1,10 @@
-"""How fast the server is, beside the bare engine on the same machine in the same minutes.
+"""How fast the server is, compared with the bare engine on the same machine at the same time.
 
     python -m benchmarks.speed [--rounds 5]
 
-Medians over the rounds. The engine alone evaluates the same numbers of tokens without
-server, tokenizer, sampling or streaming; what is lost to them is in the ratio. The server
-is started with its own command and has the default model.
+Prints medians over the rounds. The engine alone evaluates the same numbers of tokens without the
+server, tokenizer, sampling or streaming. The ratio shows what these cost. The server is started
+with its own command and has the default model.
 """
 
 import argparse
@@ -43,7 +43,7 @@ QUESTION = "Who was the first person on the moon?"
 
 @contextmanager
 def served() -> Iterator[tuple[str, float, float]]:
-    """`make run`: its address, and the seconds to the first GET and to the first answer."""
+    """Runs `make run`: its address, and the seconds to the first GET and to the first answer."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -78,7 +78,7 @@ def ask(url: str, **body: Any) -> dict[str, Any]:
 
 
 def prompt_rate(url: str) -> float:
-    """Tokens per second of a prompt that is in no cache."""
+    """Tokens per second for a prompt that is in no cache."""
     prompt = f"{time.monotonic()} " + "word " * PROMPT
     start = time.monotonic()
     tokens = ask(url, prompt=prompt, max_tokens=1)["usage"]["prompt_tokens"]
@@ -86,7 +86,7 @@ def prompt_rate(url: str) -> float:
 
 
 def stream(url: str, **body: Any) -> tuple[float, float]:
-    """Seconds to the first text of a chat, and tokens per second after it."""
+    """The seconds to the first text of a chat, and the tokens per second after it."""
     body = {"model": "m", "stream": True, "stream_options": {"include_usage": True}, **body}
     start, first = time.monotonic(), 0.0
     with requests.post(f"{url}/v1/chat/completions", json=body, stream=True, timeout=600) as reply:
@@ -101,12 +101,12 @@ def stream(url: str, **body: Any) -> tuple[float, float]:
 
 
 def chat_of(question: str) -> list[dict[str, str]]:
-    """A conversation of one message."""
+    """A conversation with one message."""
     return [{"role": "user", "content": question}]
 
 
 def read_latencies(url: str) -> list[float]:
-    """Seconds of each GET while an answer is generated."""
+    """The seconds that each GET takes while an answer is generated."""
     body = {"prompt": "1 2 3 4", "max_tokens": 400, "temperature": 0, "repeat_penalty": 1}
     answer = threading.Thread(target=ask, args=(url,), kwargs=body)
     answer.start()
@@ -120,7 +120,7 @@ def read_latencies(url: str) -> list[float]:
 
 
 def seconds_to_free(url: str) -> float:
-    """Seconds from a client's leaving in the middle of a prompt to the model's being free."""
+    """The seconds until the model is free after a client leaves in the middle of a prompt."""
     body = json.dumps({"model": "m", "prompt": f"{time.monotonic()} " + "word " * 1900}).encode()
     head = f"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
     host, port = url.removeprefix("http://").split(":")
@@ -134,7 +134,7 @@ def seconds_to_free(url: str) -> float:
 
 
 def bare_rates(engine: Engine) -> tuple[float, float]:
-    """Tokens per second of the engine alone, for a prompt and one by one after a short one."""
+    """Tokens per second of the engine alone: for a prompt, and one by one after a short one."""
     start = time.monotonic()
     for position in range(0, PROMPT, engine.piece):
         engine.evaluate(list(range(100, 100 + engine.piece)), position)

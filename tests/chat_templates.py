@@ -1,8 +1,8 @@
 """Chat templates of the large families of models, and the prompts that they must give.
 
-They are written from the families' documentation in the manner of the published ones, with the same
-features of Jinja. The prompts are written from the documentation too: for `MESSAGES`, and for the
-same with a begun answer behind it, whose prompt ends with the begun text.
+The templates follow the families' documentation and use the same features of Jinja as the published
+ones. The prompts follow the documentation too. There is one for `MESSAGES`, and one for `MESSAGES`
+with a begun answer, which ends with the begun text.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ BEGUN = "Because"
 
 @dataclass(frozen=True)
 class Family:
-    """``prompt`` and ``continued`` are expected with "<s>" and "</s>" as bos and eos token.
+    """``prompt`` and ``continued`` are the expected prompts if "<s>" is BOS and "</s>" is EOS.
 
-    Without ``takes_system`` the conversation has no system message: the template refuses it, drops
-    it, or has one of its own that is to be seen.
+    Without ``takes_system``, the conversation has no system message, because the template refuses
+    it, drops it, or has its own, which the test should see.
     """
 
     name: str
@@ -43,13 +43,13 @@ class Family:
 def _family(
     name: str, source: str, history: str, ask: str, begin: str | None = None, system: bool = True
 ) -> Family:
-    """``ask`` is the generation prompt; ``begin``, or else ``ask``, is before a begun answer."""
+    """``ask`` is the generation prompt. ``begin``, or else ``ask``, comes before a begun answer."""
     continued = history + (ask if begin is None else begin) + BEGUN
     return Family(name, source, history + ask, continued, system)
 
 
 def _wide(text: str) -> str:
-    """DeepSeek's markers have U+FF5C for a bar."""
+    """DeepSeek's markers have U+FF5C instead of a bar."""
     return text.replace("<|", "<\uff5c").replace("|>", "\uff5c>")
 
 
@@ -70,9 +70,9 @@ _PHI_TURNS = "<|user|>\nIs 1 < 2?<|end|>\n<|assistant|>\nYes.<|end|>\n<|user|>\n
 _CHATML = r"""{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' +
 message['content'] + '<|im_end|>' + '\n' }}{% endfor %}
 {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
-# Qwen's "Function Calling: Hermes-style"; the Qwen2.5 and Qwen3 model cards: earlier thoughts are
-# left out, the last answer always has one, and without thinking it is empty. `thinks` says whether
-# it is a Qwen3; what tools are announced with is shortened, here and for the other families.
+# Qwen's "Function Calling: Hermes-style", and the Qwen2.5 and Qwen3 model cards: earlier thoughts
+# are left out, the last answer always has one, and without thinking it is empty. `thinks` is true
+# for Qwen3. The text that announces tools is shortened, here and for the other families.
 _QWEN = r"""
 {%- set system = messages[0].content if messages[0].role == 'system' else default_system %}
 {%- if tools %}
@@ -192,7 +192,7 @@ FAMILIES = [
         "Today Date: 26 Jul 2024\n\nBe brief.<|eot_id|>" + _LLAMA_TURNS,
         _LLAMA_ASK,
     ),
-    # The Mistral-7B-Instruct-v0.1 model card: a space behind the end token.
+    # The Mistral-7B-Instruct-v0.1 model card: a space after the end token.
     _family(
         "Mistral v0.1",
         r"""{{ bos_token }}{% for message in messages %}
@@ -206,7 +206,7 @@ FAMILIES = [
         system=False,
     ),
     # mistral-common's v3 tokenizer: the system message is in the last user message. (Published
-    # templates put it in the last message only, and so lose it where an answer is begun.)
+    # templates put it in the last message only, and so lose it if an answer is begun.)
     _family(
         "Mistral v0.3",
         r"""{%- set loop_messages = messages %}{% if messages[0]["role"] == "system" %}
@@ -374,7 +374,7 @@ FAMILIES = [
         "ASSISTANT:",
         "ASSISTANT: ",
     ),
-    # Stanford Alpaca's README and train.py: the answer is right behind the colon.
+    # Stanford Alpaca's README and train.py: the answer comes right after the colon.
     _family(
         "Alpaca",
         r"""{% for message in messages %}{% if message.role == 'system' %}{{ message.content }}

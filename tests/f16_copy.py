@@ -1,4 +1,4 @@
-"""A copy of a model in F16, in which greedy texts can be compared between engines."""
+"""A copy of a model in F16, which makes greedy texts comparable between engines."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The wheel: built, installed into an empty environment, and asked.
+"""Builds the wheel, installs it into an empty environment, and asks its server.
 
 `make wheel` runs this. It takes up to half a minute, so its name keeps it out of `make test`.
 """
@@ -34,7 +34,7 @@ NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "instance", "node_modul
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    # A build leaves a folder beside the sources.
+    # A build leaves a folder next to the sources.
     checkout = shutil.copytree(ROOT, folder / "checkout", ignore=NOT_COPIED)
     run(folder, sys.executable, "-m", "build", "--outdir", folder, checkout)
     [path] = folder.glob("*.whl")
@@ -43,7 +43,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the programs of an environment in which only the wheel was installed."""
+    """The folder of the programs in an environment that has only the wheel."""
     folder = tmp_path_factory.mktemp("environment")
     run(folder, sys.executable, "-m", "venv", folder)
     pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
@@ -116,7 +116,7 @@ def test_the_installed_server_answers_as_the_checkout_does(
 
 
 def run(folder: Path, *command: str | Path) -> str:
-    """What a command prints; what it says of an error is shown."""
+    """What a command prints. Its error messages are shown."""
     return subprocess.run(
         command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True
     ).stdout

@@ -30,7 +30,7 @@ def error(result: Result) -> str:
     return result.output.removeprefix("Error: ").rstrip()
 
 
-def test_list_tells_of_each_model(app: Flask, models: Path) -> None:
+def test_list_shows_each_model(app: Flask, models: Path) -> None:
     write_tiny_gguf(models / "b.gguf", context_length=64)
     lines = run(app, "list").output.splitlines()
     assert re.fullmatch(r"b +0 MB +llama F32, 0 M parameters, context 64  \(default\)", lines[0])
@@ -47,7 +47,7 @@ def test_list_of_an_empty_folder_says_what_to_do(app: Flask, tiny_gguf: Path) ->
     assert "`flask --app wsgi models default`" in error(run(app, "list"))
 
 
-def test_show_tells_facts_and_settings(app: Flask, models: Path) -> None:
+def test_show_prints_facts_and_settings(app: Flask, models: Path) -> None:
     (models / "tiny.json").write_text('{"name": "Tiny ✓", "temperature": 0.5}')
     output = run(app, "show", "Tiny ✓").output
     for line in (
@@ -63,7 +63,7 @@ def test_show_tells_facts_and_settings(app: Flask, models: Path) -> None:
 
 def test_show_gives_the_reason_for_what_cannot_be_used(app: Flask, models: Path) -> None:
     (models / "tiny.json").write_text('{"temprature": 0}')
-    assert "tiny.json: temprature is no setting of a model." in run(app, "show", "tiny").output
+    assert "tiny.json: temprature is not a setting of a model." in run(app, "show", "tiny").output
 
 
 @pytest.mark.parametrize("command", ["show", "remove"])
@@ -76,7 +76,7 @@ def test_check_says_how_a_file_anywhere_can_be_used(
 ) -> None:
     result = run(app, "check", str(write_tiny_gguf(tmp_path / "a.gguf")))
     assert result.exit_code == 0
-    assert result.output.startswith("a.gguf can be used, after it is rewritten once: llama F32")
+    assert result.output.startswith("a.gguf can be used, after rewriting it once: llama F32")
 
 
 def test_check_gives_the_reason_for_what_cannot_be_used(
@@ -88,7 +88,9 @@ def test_check_gives_the_reason_for_what_cannot_be_used(
     )
 
 
-def test_check_keeps_nothing_of_a_file_elsewhere(app: Flask, models: Path, tmp_path: Path) -> None:
+def test_check_remembers_nothing_about_a_file_elsewhere(
+    app: Flask, models: Path, tmp_path: Path
+) -> None:
     run(app, "list")
     before = sorted((tmp_path / "cache").iterdir())
     run(app, "check", str(write_tiny_gguf(tmp_path / "a.gguf")))
@@ -111,22 +113,22 @@ def test_add_refuses_what_cannot_be_used(app: Flask, models: Path, tmp_path: Pat
 def test_add_overwrites_nothing(app: Flask, models: Path, tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "tiny.gguf", seed=9)
     before = (models / "tiny.gguf").read_bytes()
-    assert "is there already; `flask --app wsgi models remove tiny` first" in error(
+    assert "already exists; run `flask --app wsgi models remove tiny` first" in error(
         run(app, "add", str(path))
     )
     assert (models / "tiny.gguf").read_bytes() == before
 
 
 @pytest.mark.parametrize("source", ["nowhere.gguf", "http://127.0.0.1/a.txt", "http://127.0.0.1/"])
-def test_add_refuses_what_is_no_gguf(app: Flask, models: Path, source: str) -> None:
-    assert re.search(r"There is no file|no name of a GGUF", error(run(app, "add", source)))
+def test_add_refuses_what_is_not_a_gguf(app: Flask, models: Path, source: str) -> None:
+    assert re.search(r"There is no file|not the name of a GGUF", error(run(app, "add", source)))
 
 
-def test_add_looks_at_the_disk_first(
+def test_add_checks_the_disk_first(
     app: Flask, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
-    # A full disk cannot be had on demand.
+    # A test cannot fill the disk.
     usage = shutil.disk_usage(tmp_path)._replace(free=0)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     assert "only 0 MiB left" in error(run(app, "add", str(path)))
@@ -139,7 +141,7 @@ def test_remove_asks_first(app: Flask, models: Path) -> None:
     assert (models / "tiny.gguf").exists()
 
 
-def test_remove_deletes_file_settings_and_what_was_made_of_it(
+def test_remove_deletes_file_settings_and_what_was_made_from_it(
     app: Flask, models: Path, tmp_path: Path
 ) -> None:
     (models / "tiny.json").write_text('{"name": "T"}')
@@ -161,7 +163,7 @@ class Hub(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients may leave."""
+        """Says nothing, because clients may leave."""
 
 
 class _HubRequest(BaseHTTPRequestHandler):
@@ -193,7 +195,7 @@ class _HubRequest(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *arguments: object) -> None:
-        """Nobody reads it."""
+        """Logs nothing."""
 
 
 @pytest.fixture
@@ -203,7 +205,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         thread = threading.Thread(target=hub.serve_forever)
         thread.start()
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        # What broke off is kept in whole chunks, of 10 MB.
+        # An interrupted download keeps only whole chunks, which have 10 MB by default.
         monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)
         yield hub
         hub.shutdown()
@@ -225,17 +227,17 @@ def test_a_file_is_downloaded(app: Flask, models: Path, hub: Hub, command: str) 
 
 
 @pytest.mark.parametrize("command", ["add", "pull"])
-def test_a_download_that_broke_off_goes_on_where_it_stopped(
+def test_an_interrupted_download_resumes_where_it_stopped(
     app: Flask, models: Path, hub: Hub, command: str
 ) -> None:
     hub.breaks_off_at = 20_000
-    # The first one tries again by itself.
+    # The first command tries again by itself.
     run(app, *downloading(hub, command))
     assert hub.ranges == [None, "bytes=20000-"]
     assert (models / "model.gguf").read_bytes() == hub.data
 
 
-def test_a_download_goes_on_with_what_an_earlier_command_left(
+def test_a_download_resumes_what_an_earlier_command_left(
     app: Flask, models: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken_off(url: str, file: Any, **how: Any) -> None:
@@ -250,7 +252,7 @@ def test_a_download_goes_on_with_what_an_earlier_command_left(
     assert (models / "model.gguf").read_bytes() == hub.data
 
 
-def test_another_version_of_the_file_begins_anew(
+def test_another_version_of_the_file_starts_over(
     app: Flask, models: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken_off(url: str, file: Any, **how: Any) -> None:
@@ -265,14 +267,16 @@ def test_another_version_of_the_file_begins_anew(
     assert hub.ranges == [None]
 
 
-def test_a_wrong_sum_is_told_and_the_file_deleted(app: Flask, models: Path, hub: Hub) -> None:
+def test_a_wrong_checksum_is_reported_and_the_file_deleted(
+    app: Flask, models: Path, hub: Hub
+) -> None:
     hub.etag = "0" * 64
-    assert "its sum is not the hub's" in error(run(app, *downloading(hub, "pull")))
+    assert "its checksum is not the hub's" in error(run(app, *downloading(hub, "pull")))
     assert [path.name for path in models.iterdir()] == ["tiny.gguf"]
 
 
 @pytest.mark.parametrize("command", ["add", "pull"])
-def test_a_download_that_cannot_be_used_is_told_and_deleted(
+def test_an_unusable_download_is_reported_and_deleted(
     app: Flask, models: Path, hub: Hub, command: str
 ) -> None:
     hub.data = b"<html>" * 1000
@@ -282,12 +286,12 @@ def test_a_download_that_cannot_be_used_is_told_and_deleted(
     assert [path.name for path in models.iterdir()] == ["tiny.gguf"]
 
 
-def test_a_file_that_the_hub_has_not_is_told(app: Flask, models: Path, hub: Hub) -> None:
+def test_a_file_that_the_hub_lacks_is_reported(app: Flask, models: Path, hub: Hub) -> None:
     message = error(run(app, "pull", "some/repository", "other.gguf"))
     assert message.startswith("other.gguf of some/repository cannot be downloaded: ")
     assert "404 Not Found" in message
 
 
-def test_a_server_that_is_not_there_is_told(app: Flask, models: Path) -> None:
+def test_an_unreachable_server_is_reported(app: Flask, models: Path) -> None:
     message = error(run(app, "add", "http://127.0.0.1:9/a.gguf"))
     assert message.startswith("http://127.0.0.1:9/a.gguf cannot be downloaded: ")

@@ -1,7 +1,7 @@
 """Real client programs against a real server, each as its users would write it.
 
-They are installed by `make clients` in environments of their own: some want another release of
-the openai package than the newest, which the rest of the tests use.
+`make clients` installs them in separate environments, because some want an older release of the
+openai package than the newest, which the other tests use.
 """
 
 import json
@@ -45,7 +45,7 @@ def run(*command: str | Path, **environment: str) -> str:
 def answers(
     server: Server, *command: str | Path, more: tuple[str | Path, ...] = ()
 ) -> dict[str, Any]:
-    """What a client's script prints, given the address, the model and what ``more`` it wants."""
+    """What a client's script prints. It gets the address, the model and ``more``."""
     found: dict[str, Any] = json.loads(run(*command, f"{server.url}/v1", DEFAULT_MODEL, *more))
     return found
 
@@ -153,9 +153,9 @@ def test_lm_eval(server: Server, default_gguf: Path) -> None:
     assert paris > no_rome
     assert rome > no_paris
     assert greedy[:4] == (True, False, False, True)
-    # Without an entry for the end of the answer the last token would not be counted.
+    # Without an entry for the end of the answer, the last token would not be counted.
     assert likelihoods[-1] < likelihoods[-2] < 0
-    # By definition the same: a text after nothing but the beginning.
+    # The same by definition: nothing but the beginning comes before the text.
     assert found["after nothing"][0][0] == found["rolling"][0]
     assert found["generated"] == found["generated from ids"] == found["generated at once"]
     assert found["generated"][:2] == [" Paris", " Rome"]

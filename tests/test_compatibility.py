@@ -21,7 +21,7 @@ COMPLETION = (CompletionSchema, "POST /v1/completions", completion_create_params
 
 
 def rows(heading: str) -> dict[str, str]:
-    """What the page says of each field under a heading."""
+    """What the page says about each field under a heading."""
     section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
     return dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", section, re.MULTILINE))
 
@@ -50,7 +50,7 @@ def test_the_prompt_for_functions_is_the_one_that_is_shown() -> None:
     assert f"```\n{told(Calling([function]))}\n```" in PAGE
 
 
-def test_what_is_refused_says_so_with_the_words_of_the_table(client: FlaskClient) -> None:
+def test_a_refusal_has_the_words_of_the_table(client: FlaskClient) -> None:
     body = {"model": "m", "prompt": "x", "suffix": "y"}
     message = client.post("/v1/completions", json=body).json["error"]["message"]
     assert message.removeprefix("suffix: ").split(";")[0] in PAGE

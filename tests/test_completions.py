@@ -132,7 +132,7 @@ def test_a_huge_prompt_is_refused_without_encoding_it(tiny: Model) -> None:
 
 @pytest.mark.parametrize("strict", [{"top_k": 1}, {"top_p": 0}, {"min_p": 1}, {"temperature": 0}])
 def test_every_filter_of_the_request_is_used(client: FlaskClient, strict: dict[str, Any]) -> None:
-    # Each of them alone leaves the most likely token only.
+    # Each of them alone leaves only the most likely token.
     off = {"temperature": 2, "top_p": 1, "top_k": 0, "min_p": 0, "repeat_penalty": 1}
     greedy = texts(complete(client, repeat_penalty=1))
     assert texts(complete(client, **off, seed=1)) != greedy

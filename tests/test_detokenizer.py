@@ -4,7 +4,7 @@ from app.inference.detokenizer import Detokenizer
 
 
 def released(pieces: list[bytes], *stop: str) -> tuple[list[str], bool]:
-    """What is released after each piece and at the end, and whether a stop string came."""
+    """What is released after each piece and at the end, and whether a stop string was found."""
     text = Detokenizer(stop)
     shown = []
     for piece in pieces:
@@ -18,7 +18,7 @@ def test_text_is_released_at_once() -> None:
     assert released([b"a", b" b"]) == (["a", " b", ""], False)
 
 
-def test_characters_are_released_whole() -> None:
+def test_only_complete_characters_are_released() -> None:
     pieces = [bytes([byte]) for byte in "é😀".encode()]
     assert released(pieces) == (["", "é", "", "", "", "😀", ""], False)
 
@@ -27,7 +27,7 @@ def test_an_incomplete_character_at_the_end_is_dropped() -> None:
     assert released([b"a", "😀".encode()[:3]]) == (["a", "", ""], False)
 
 
-def test_bytes_that_are_no_utf_8_become_replacement_characters() -> None:
+def test_bytes_that_are_not_utf_8_become_replacement_characters() -> None:
     assert "".join(released([b"a\xff", b"\xc3", b"b"])[0]) == "a\ufffd\ufffdb"
 
 

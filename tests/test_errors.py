@@ -36,7 +36,7 @@ def test_an_unknown_path_is_a_404_in_the_envelope(client: FlaskClient) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_is_elsewhere_is_a_404_that_says_where(
+def test_a_misplaced_endpoint_is_a_404_that_says_where_it_is(
     client: FlaskClient, path: str, place: str, method: str
 ) -> None:
     response = client.open(path, method=method)
@@ -59,7 +59,7 @@ def test_what_is_elsewhere_is_a_404_that_says_where(
         ("/completion", "POST /v1/completions"),
     ],
 )
-def test_an_endpoint_that_is_not_there_says_what_to_use_instead(
+def test_a_missing_endpoint_says_what_to_use_instead(
     client: FlaskClient, path: str, words: str
 ) -> None:
     response = client.post(path, json={})

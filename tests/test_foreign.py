@@ -58,14 +58,14 @@ def test_another_name_means_the_same(name: str, other: str) -> None:
     assert load(ChatSchema(8), {**body, other: value}) != load(ChatSchema(8), body)
 
 
-def test_the_fields_own_name_goes_first() -> None:
+def test_the_fields_own_name_wins() -> None:
     body = {"messages": [USER], "repeat_penalty": 1.5, "repetition_penalty": 1.1, "rep_pen": 1.2}
     assert load(ChatSchema(8), body).sampling == {"repeat_penalty": 1.5}
 
 
 @pytest.mark.parametrize("other", [other for _, other in TAKEN])
 @BOTH
-def test_another_name_that_says_nothing_is_taken(
+def test_another_name_with_an_empty_value_is_accepted(
     client: FlaskClient, path: str, other: str
 ) -> None:
     for value in OFF:
@@ -97,36 +97,36 @@ def test_another_servers_seed_of_minus_one_is_none() -> None:
         for name in sorted(foreign.IGNORED - schema(8).fields.keys())
     ],
 )
-def test_what_changes_nothing_is_ignored_with_a_line_in_the_log(
+def test_ignored_fields_are_logged(
     client: FlaskClient, path: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "app.schemas"):
         for value in (1, "x", {"a": 1}):
             assert ask(client, path, **{name: value}).status_code == 200
-    assert f"change nothing here: {name}." in caplog.text
+    assert f"Ignored fields of a request: {name}." in caplog.text
 
 
-def test_what_openai_has_and_changes_nothing_is_in_the_log_too(
+def test_ignored_fields_of_openais_are_logged_too(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "app.schemas"):
         fields = {"verbosity": "low", "store": True, "metadata": None, "num_ctx": 4096}
         assert ask(client, CHAT, **fields).status_code == 200
-    assert "change nothing here: num_ctx, store, verbosity." in caplog.text
+    assert "Ignored fields of a request: num_ctx, store, verbosity." in caplog.text
 
 
 @pytest.mark.parametrize(
     ("name", "meant"),
     [("repetiton_penalty", "repetition_penalty"), ("max_tokens ", "max_tokens"), ("Stop", "stop")],
 )
-def test_a_near_miss_of_any_known_name_is_told_so(
+def test_a_near_miss_of_any_known_name_gets_a_suggestion(
     client: FlaskClient, name: str, meant: str
 ) -> None:
     error = ask(client, CHAT, **{name: 1}).json["error"]
     assert error["message"].endswith(f"{name}. Did you mean {meant}?")
 
 
-def test_a_name_cannot_begin_a_line_of_the_log(
+def test_a_name_cannot_start_a_line_of_the_log(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     function = Function("f", "", {"type": "object", "properties": {"a\nb": {"not": {}}}})
@@ -282,7 +282,7 @@ def test_a_call_can_be_sent_back_as_it_came(client: FlaskClient, change: dict[st
 
 
 @pytest.mark.parametrize("calls", [{}, {"tool_calls": None}, {"tool_calls": []}])
-def test_a_content_of_null_is_empty(client: FlaskClient, calls: dict[str, Any]) -> None:
+def test_null_content_is_empty(client: FlaskClient, calls: dict[str, Any]) -> None:
     said = {"role": "assistant", "content": None, **calls}
     counts = [
         ask(client, CHAT, messages=[USER, {**said, "content": content}, USER]).json["usage"][
@@ -339,7 +339,7 @@ def test_an_answer_can_be_kept_from_ending(client: FlaskClient, path: str) -> No
     assert kept["choices"][0]["finish_reason"] == "stop"
     endless = ask(client, path, **wanted, ignore_eos=True).json
     assert endless["usage"]["completion_tokens"] == 9
-    # What a grammar ends is at its end.
+    # An answer that a grammar has ended cannot go on.
     grammar = {"grammar": 'root ::= "ab"', "ignore_eos": True, "max_tokens": 9}
     assert ask(client, path, **grammar).json["choices"][0]["finish_reason"] == "stop"
 

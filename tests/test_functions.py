@@ -1,4 +1,4 @@
-"""Calls of functions: offered to the model, held to their schemas, shown as OpenAI shows them."""
+"""Function calls: offered to the model, checked against schemas, shown as OpenAI shows them."""
 
 import json
 from typing import Any
@@ -62,7 +62,7 @@ def ask(client: FlaskClient, *messages: dict[str, Any], code: int = 200, **field
 
 
 def calls_of(choice: dict[str, Any]) -> list[dict[str, Any]]:
-    """The calls, whose arguments must fit their function."""
+    """The calls of a message. Their arguments must fit the function."""
     calls = choice["message"].get("tool_calls", [])
     for call in calls:
         assert call["type"] == "function"
@@ -168,7 +168,7 @@ def test_the_marker_of_a_call_inside_json_is_text(client: FlaskClient) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"const": content}}}
     ask(client, max_tokens=1)
     vocabulary = tokenizer_of_app(client)
-    # Not a call, if JSON can be said.
+    # It is not a call if the answer may be JSON.
     angles = (i for i in range(vocabulary.size) if vocabulary.written_bytes(i).startswith(b"<"))
     fields = {"tools": TOOLS, "response_format": wanted, "logit_bias": dict.fromkeys(angles, -100)}
     [choice] = ask(client, **fields)["choices"]
@@ -204,7 +204,7 @@ def test_by_default_the_model_may_answer_in_text(client: FlaskClient) -> None:
     assert choice["finish_reason"] == "length"
 
 
-def test_a_model_that_begins_a_call_by_itself_is_held_to_it(any_tiny: Model) -> None:
+def test_a_model_that_begins_a_call_by_itself_must_complete_it(any_tiny: Model) -> None:
     functions = [Function(name, "", parameters) for name, parameters in PARAMETERS.items()]
     for parallel in (True, False):
         constraint = any_tiny.constraint(
@@ -286,7 +286,9 @@ def test_a_choice_among_no_functions_is_ignored(
         },
     ],
 )
-def test_functions_are_taken_as_other_programs_write_them(client: FlaskClient, tool: Any) -> None:
+def test_functions_are_accepted_as_other_programs_write_them(
+    client: FlaskClient, tool: Any
+) -> None:
     [choice] = ask(client, tools=[tool], tool_choice="required", max_tokens=400)["choices"]
     assert choice["message"]["tool_calls"][0]["function"]["name"] == "get_time"
 
@@ -304,7 +306,7 @@ def test_openais_old_form_works_too(client: FlaskClient) -> None:
     assert ask(client, USER, said, result, max_tokens=3)["choices"]
 
 
-def test_without_a_call_the_answer_can_be_held_to_a_schema(client: FlaskClient) -> None:
+def test_without_a_call_a_schema_applies_to_the_answer(client: FlaskClient) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"const": {"a": 1}}}}
     seen = set()
     for seed in range(8):
@@ -380,7 +382,7 @@ def test_calls_and_results_are_in_the_next_prompt(client: FlaskClient) -> None:
         ({"functions": [TIME], "function_call": "required"}, "function_call", "must be one of"),
     ],
 )
-def test_what_is_wrong_with_functions_is_said(
+def test_wrong_functions_are_refused_with_the_reason(
     client: FlaskClient, fields: dict[str, Any], param: str, words: str
 ) -> None:
     error = ask(client, code=400, **fields)["error"]

@@ -39,7 +39,7 @@ def test_a_big_endian_file_is_refused(tmp_path: Path) -> None:
         read_gguf(tmp_path / "a.gguf")
 
 
-def test_a_number_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_value_that_is_not_a_number_is_named(tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf", metadata={"split.count": "three"})
     with pytest.raises(ModelError, match=r"it has no valid split\.count"):
         read_gguf(path)
@@ -56,7 +56,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ModelError, match="damaged, truncated or no GGUF"):
+    with pytest.raises(ModelError, match="damaged, truncated or not a GGUF"):
         read_gguf(path)
 
 
@@ -89,10 +89,10 @@ def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
 )
 def test_hostile_headers_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.gguf").write_bytes(data)
-    with pytest.raises(ModelError, match="damaged, truncated or no GGUF"):
+    with pytest.raises(ModelError, match="damaged, truncated or not a GGUF"):
         read_gguf(tmp_path / "a.gguf")
 
 
-def test_a_file_that_is_gone_is_an_error_with_its_reason(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"a\.gguf cannot be read: No such file"):
         read_gguf(tmp_path / "a.gguf")

@@ -1,4 +1,4 @@
-"""What starts quickly loads nothing that it does not use."""
+"""To start quickly, programs load nothing that they do not use."""
 
 import subprocess
 import sys

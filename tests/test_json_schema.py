@@ -1,4 +1,4 @@
-"""What of a JSON Schema answers are held to, what is left out, and what is refused."""
+"""Which parts of a JSON Schema are enforced, left out and refused."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ def never() -> None:
 
 
 def held(schema: dict[str, Any]) -> dict[str, Any]:
-    """What a function's answers are held to."""
+    """The schema that calls of a function conform to."""
     function = Function("f", "", {"type": "object", "properties": {"a": schema}})
     grammar, begin = grammar_source(Calling([function]), never).text, "call_0_arguments: %json "
     [line] = (line for line in grammar.splitlines() if line.startswith(begin))
@@ -39,7 +39,7 @@ def strict_error(schema: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", ["path", "uuid4", "color", "binary", "password", "int32", "x-y"])
-def test_a_format_that_is_not_known_is_an_annotation(name: str) -> None:
+def test_an_unknown_format_is_an_annotation(name: str) -> None:
     assert held({"type": "string", "format": name}) == {"type": "string"}
     assert grammar_source(JsonText({"type": "string", "format": name}), never)
 
@@ -47,7 +47,7 @@ def test_a_format_that_is_not_known_is_an_annotation(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["date-time", "date", "time", "duration", "email", "hostname", "ipv4", "uuid", "uri"]
 )
-def test_a_format_that_is_known_is_held(name: str) -> None:
+def test_a_known_format_is_enforced(name: str) -> None:
     assert held({"type": "string", "format": name})["format"] == name
 
 
@@ -70,36 +70,38 @@ NOT_HELD: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("keyword", "schema"), NOT_HELD, ids=[k for k, _ in NOT_HELD])
-def test_what_cannot_be_held_is_left_out_of_a_function_and_said_in_the_log(
+def test_what_cannot_be_enforced_is_left_out_of_a_function_and_logged(
     keyword: str, schema: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "app"):
         assert keyword not in held(schema) or held(schema)[keyword] == {}
-    assert f"The function f is not held to all of its schema: properties.a.{keyword}" in caplog.text
+    assert f"The function f ignores a part of its schema: properties.a.{keyword}" in caplog.text
 
 
 @pytest.mark.parametrize(("keyword", "schema"), NOT_HELD, ids=[k for k, _ in NOT_HELD])
-def test_what_cannot_be_held_is_refused_where_all_is_promised(
+def test_what_cannot_be_enforced_is_refused_if_all_is_promised(
     keyword: str, schema: dict[str, Any]
 ) -> None:
     deep = {"properties": {"list": {"items": {"anyOf": [{}, schema]}}}}
-    assert strict_error(deep).startswith(f"properties.list.items.anyOf[1].{keyword}: answers can")
+    error = strict_error(deep)
+    assert error.startswith(f"properties.list.items.anyOf[1].{keyword}: ")
+    assert "cannot be enforced" in error
     function = Function("f", "", {"type": "object", **deep}, strict=True)
     with pytest.raises(GrammarError, match=r"the function 'f': properties\.list\.items\.anyOf"):
         grammar_source(Calling([function]), never)
 
 
-def test_bounds_that_cannot_be_held_are_left_out_or_refused(
+def test_bounds_that_cannot_be_enforced_are_left_out_or_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     schema = {"type": "number", "minimum": 1e300}
     with caplog.at_level(logging.WARNING, "app"):
         assert held(schema) == {"type": "number"}
-    assert "properties.a: answers cannot be held to these bounds" in caplog.text
-    assert strict_error({"items": schema}) == "items: answers cannot be held to these bounds."
+    assert "properties.a: these bounds cannot be enforced" in caplog.text
+    assert strict_error({"items": schema}) == "items: these bounds cannot be enforced."
 
 
-def test_alternatives_that_overlap_are_held_as_any_of_them_but_not_where_one_is_promised(
+def test_overlapping_alternatives_become_any_of_or_are_refused_if_all_is_promised(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     schema = {"oneOf": [{"type": "string"}, {"type": "string", "minLength": 2}]}
@@ -139,7 +141,7 @@ def test_a_wrong_schema_is_refused_with_its_path(
 ) -> None:
     function = Function("f", "", {"properties": {"a": {"items": schema}}}, strict)
     if words.startswith("references") and not strict:
-        assert grammar_source(Calling([function]), never)  # it is right, and cannot be followed
+        assert grammar_source(Calling([function]), never)  # it is right, but cannot be followed
         return
     with pytest.raises(GrammarError) as caught:
         grammar_source(Calling([function]), never)
@@ -162,7 +164,7 @@ def test_a_schema_that_nothing_fits_is_refused_with_its_path(
 ) -> None:
     properties = {"b": {}, "a": schema}
     error = strict_error({"type": "object", "properties": properties, "required": ["a"]})
-    assert error.startswith(f"properties.a: nothing can fit it: {words}")
+    assert error.startswith(f"properties.a: no value fits it: {words}")
 
 
 def test_objects_that_list_their_properties_have_no_others() -> None:
@@ -202,7 +204,7 @@ def test_what_is_inherited_is_not_closed(any_client: FlaskClient) -> None:
 def test_numbers_end(any_client: FlaskClient, kind: str, bounds: dict[str, Any]) -> None:
     schema = {"type": "array", "items": {"type": kind, **bounds}, "minItems": 2, "maxItems": 2}
     for wanted in "57":
-        # A model that wants nothing but that digit.
+        # A model that wants only that digit.
         biased = {str(_token(any_client, wanted)): 100}
         body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 300}
         body |= {"logit_bias": biased, "json_schema": schema, "temperature": 0}
@@ -225,7 +227,7 @@ def test_digits_in_strings_and_long_constants_are_left_alone(any_client: FlaskCl
     assert json.loads(content) == wanted
 
 
-def test_digits_behind_a_quote_in_a_string_are_in_the_string(any_client: FlaskClient) -> None:
+def test_digits_after_a_quote_in_a_string_are_in_the_string(any_client: FlaskClient) -> None:
     schema = {"type": "string", "pattern": '^\\\\?"5*$'}
     body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 40, "temperature": 0}
     body |= {"json_schema": schema, "logit_bias": {str(_token(any_client, "5")): 100}}
@@ -235,7 +237,7 @@ def test_digits_behind_a_quote_in_a_string_are_in_the_string(any_client: FlaskCl
 
 
 @pytest.mark.parametrize("text", ["\\", "a\\\\", '"', '\\"', "é\n"])
-def test_numbers_end_behind_any_string(any_client: FlaskClient, text: str) -> None:
+def test_numbers_end_after_any_string(any_client: FlaskClient, text: str) -> None:
     items = [{"const": text}, {"type": "integer"}]
     schema = {"type": "array", "prefixItems": items, "items": False, "minItems": 2}
     body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 100, "temperature": 0}
@@ -247,7 +249,7 @@ def test_numbers_end_behind_any_string(any_client: FlaskClient, text: str) -> No
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400])
 @pytest.mark.parametrize("field", ['"json_schema": {"maximum": %s}', '"temperature": %s'])
-def test_a_number_that_is_too_large_is_named_for_what_it_is(
+def test_a_number_that_is_too_large_gets_a_message_that_says_so(
     any_client: FlaskClient, number: str, field: str
 ) -> None:
     body = f'{{"messages": [{{"role": "user", "content": "x"}}], {field % number}}}'

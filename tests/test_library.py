@@ -9,7 +9,7 @@ from app.models.library import Library, ModelSettings
 
 
 def library(folder: Path, default_name: str | None = None) -> Library:
-    """The models folder, of whose files only "bad.gguf" cannot be used."""
+    """The models folder. Only its file "bad.gguf" cannot be used."""
 
     def judge(path: Path) -> Facts:
         if path.name == "bad.gguf":
@@ -62,7 +62,7 @@ def test_a_display_name_comes_before_a_file_name_and_that_before_a_stem(tmp_path
     assert models.find("a/c").name == "a/c"
 
 
-def test_what_is_no_regular_file_is_no_model(tmp_path: Path) -> None:
+def test_only_regular_files_are_models(tmp_path: Path) -> None:
     (tmp_path / "dangling.gguf").symlink_to(tmp_path / "nowhere")
     (tmp_path / "loop.gguf").symlink_to(tmp_path / "loop.gguf")
     assert library(tmp_path).models() == []
@@ -76,31 +76,31 @@ def test_a_setting_names_the_default(folder: Path) -> None:
     assert library(folder, "c.gguf").default().name == "sub/c"
 
 
-def test_a_default_that_is_not_there_is_an_error(folder: Path) -> None:
+def test_a_missing_default_is_an_error(folder: Path) -> None:
     with pytest.raises(NoModel, match=r"GPT4ALL_MODEL names 'd'.*Installed: A v1.5, b, sub/c"):
         library(folder, "d").default()
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoModel, match=r"no model in .*flask --app wsgi models default"):
+    with pytest.raises(NoModel, match=r"no usable model in .*flask --app wsgi models default"):
         library(tmp_path).default()
 
 
-def test_what_cannot_be_used_is_no_model_but_a_file_with_a_reason(folder: Path) -> None:
+def test_an_unusable_file_is_not_a_model_but_has_a_reason(folder: Path) -> None:
     (folder / "bad.gguf").touch()
     assert "bad" not in [model.name for model in library(folder).models()]
     problems = {file.name: file.problem for file in library(folder).files()}
     assert problems == {"A v1.5": None, "b": None, "bad": "bad.gguf is bad.", "sub/c": None}
 
 
-def test_what_cannot_be_used_is_found_by_its_name(folder: Path) -> None:
+def test_an_unusable_file_is_found_by_its_name(folder: Path) -> None:
     (folder / "bad.gguf").touch()
     found = library(folder).find("bad.gguf")
     assert found is not None
     assert found.problem == "bad.gguf is bad."
 
 
-def test_what_can_be_used_is_found_before_what_cannot(folder: Path) -> None:
+def test_usable_files_are_found_before_unusable_ones(folder: Path) -> None:
     (folder / "a").mkdir()
     for name in ("a/bad.gguf", "sub/bad.GGUF"):
         (folder / name).touch()
@@ -109,7 +109,7 @@ def test_what_can_be_used_is_found_before_what_cannot(folder: Path) -> None:
     assert found.problem is None
 
 
-def test_the_default_is_one_that_can_be_used(tmp_path: Path) -> None:
+def test_the_default_is_usable(tmp_path: Path) -> None:
     for name in ("bad.gguf", "good.gguf"):
         (tmp_path / name).touch()
     assert library(tmp_path).default().name == "good"

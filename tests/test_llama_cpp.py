@@ -1,4 +1,4 @@
-"""Tokens, texts and distributions against llama.cpp's, as `make record` recorded them."""
+"""Compares tokens, texts and distributions with llama.cpp's, which `make record` recorded."""
 
 import json
 from collections.abc import Iterator

@@ -59,7 +59,7 @@ def test_greedy_tokens_are_the_most_likely_ones(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"logprobs": False}])
-def test_without_being_asked_for_there_are_none(client: FlaskClient, fields: Any) -> None:
+def test_there_are_none_unless_asked_for(client: FlaskClient, fields: Any) -> None:
     for path in (CHAT, COMPLETION):
         assert post(client, path, **fields)["choices"][0]["logprobs"] is None
 
@@ -135,7 +135,7 @@ def test_offsets_count_what_is_in_the_text(any_tiny: Model, text: str) -> None:
     for token, offset in zip(tokens, found, strict=True):
         data = vocabulary.written_bytes(token)
         if not written.encode().startswith(data, place):
-            data = data.removeprefix(b" ")  # and another one behind a special token
+            data = data.removeprefix(b" ")  # and another one after a special token
         assert written.encode()[place : place + len(data)] == data
         before = written.encode()[:place].decode(errors="ignore")
         assert offset == max(0, len(before) - added)
@@ -179,7 +179,7 @@ def test_a_space_before_a_part_of_a_character_is_shown() -> None:
     assert LogProbability(" é".encode(), -1.0).name == " é"
 
 
-def test_behind_an_echo_the_token_that_ends_the_answer_is_shown(client: FlaskClient) -> None:
+def test_after_an_echo_the_token_that_ends_the_answer_is_shown(client: FlaskClient) -> None:
     fields = {"prompt": "hello", "echo": True, "logprobs": 1}
     scored = post(client, COMPLETION, **fields, max_tokens=0)["choices"][0]["logprobs"]
     tokenizer = tokenizer_of_app(client)
@@ -192,7 +192,7 @@ def test_behind_an_echo_the_token_that_ends_the_answer_is_shown(client: FlaskCli
     assert choice["logprobs"]["text_offset"][-1] == len("hello")
 
 
-def test_echo_has_those_of_the_prompt_too(client: FlaskClient) -> None:
+def test_echo_shows_those_of_the_prompt_too(client: FlaskClient) -> None:
     found = post(client, COMPLETION, logprobs=1, echo=True)["choices"][0]
     logprobs = found["logprobs"]
     assert_offsets(found)
@@ -238,7 +238,7 @@ def test_values_are_of_the_models_own_distribution(any_tiny: Model) -> None:
     logits = tiny.session.logits.astype(np.float64)
     best = int(logits.argmax())
     assert bare.value == pytest.approx(-math.log(np.exp(logits - logits[best]).sum()), abs=1e-5)
-    # Neither bias nor temperature nor filters change what is shown.
+    # Bias, temperature and filters do not change what is shown.
     biased = first(temperature=1, seed=1, top_k=1, logit_bias=((best, -100.0),))
     assert biased.top == bare.top
     assert biased.value == pytest.approx((bare.top or ())[1].value)

@@ -28,7 +28,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def prepare(path: Path, cache: Path) -> PreparedModel:
-    """As a new process does it, which has nothing in memory."""
+    """Prepares a model like a new process, which has nothing in memory."""
     return ModelCache(cache).prepare(path)
 
 
@@ -77,7 +77,7 @@ def test_a_reason_is_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.Monke
         forbid_reading(monkeypatch)
 
 
-def test_one_who_has_judged_looks_at_nothing_but_size_and_time(tmp_path: Path, cache: Path) -> None:
+def test_a_judged_file_is_checked_only_for_size_and_time(tmp_path: Path, cache: Path) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     models = ModelCache(cache)
     facts = models.judge(path)
@@ -85,22 +85,20 @@ def test_one_who_has_judged_looks_at_nothing_but_size_and_time(tmp_path: Path, c
     assert models.judge(path) is facts
 
 
-def test_a_changed_file_is_judged_anew(tmp_path: Path, cache: Path) -> None:
+def test_a_changed_file_is_judged_again(tmp_path: Path, cache: Path) -> None:
     path, models = write_tiny_gguf(tmp_path / "a.gguf"), ModelCache(cache)
     assert models.judge(path).plan.context_length == 256
     path.write_bytes(b"damaged")
-    with pytest.raises(ModelError, match="damaged, truncated or no GGUF"):
+    with pytest.raises(ModelError, match="damaged, truncated or not a GGUF"):
         models.judge(path)
 
 
-def test_a_file_that_is_gone_is_an_error(tmp_path: Path, cache: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(ModelError, match=r"a\.gguf cannot be read: No such file"):
         judge(tmp_path / "a.gguf", cache)
 
 
-def test_a_cache_that_cannot_be_written_does_not_keep_from_judging(
-    tmp_path: Path, cache: Path
-) -> None:
+def test_judging_needs_no_writable_cache(tmp_path: Path, cache: Path) -> None:
     cache.write_text("in the way")
     assert judge(write_tiny_gguf(tmp_path / "a.gguf"), cache).plan.context_length == 256
 
@@ -120,7 +118,7 @@ def test_a_model_is_prepared_once(tmp_path: Path, cache: Path) -> None:
     assert prepared_files(cache) == before
 
 
-def test_a_changed_file_is_prepared_anew_and_the_old_one_cleared_away(
+def test_a_changed_file_is_prepared_again_and_the_old_entry_deleted(
     tmp_path: Path, cache: Path
 ) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
@@ -132,7 +130,7 @@ def test_a_changed_file_is_prepared_anew_and_the_old_one_cleared_away(
     assert first.weights != second.weights
 
 
-def test_what_was_made_of_a_deleted_file_is_cleared_away(tmp_path: Path, cache: Path) -> None:
+def test_what_was_made_from_a_deleted_file_is_deleted(tmp_path: Path, cache: Path) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     deleted = prepare(path, cache).weights
     path.unlink()
@@ -140,21 +138,23 @@ def test_what_was_made_of_a_deleted_file_is_cleared_away(tmp_path: Path, cache: 
     assert not deleted.exists()
 
 
-def test_what_is_forgotten_is_cleared_away_at_once(tmp_path: Path, cache: Path) -> None:
+def test_forgetting_deletes_at_once(tmp_path: Path, cache: Path) -> None:
     kept, path = (write_tiny_gguf(tmp_path / name) for name in ("a.gguf", "b.gguf"))
     weights = [prepare(p, cache).weights for p in (kept, path)]
     ModelCache(cache).forget(path)
     assert [w.exists() for w in weights] == [True, False]
 
 
-def test_a_file_of_another_time_is_prepared_anew(tmp_path: Path, cache: Path) -> None:
+def test_a_file_with_another_time_is_prepared_again(tmp_path: Path, cache: Path) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     first = prepare(path, cache).weights
     os.utime(path, (1, 1))
     assert prepare(path, cache).weights != first
 
 
-def test_models_of_one_name_in_two_folders_are_kept_apart(tmp_path: Path, cache: Path) -> None:
+def test_models_with_the_same_name_in_two_folders_are_kept_apart(
+    tmp_path: Path, cache: Path
+) -> None:
     for name, context_length in (("one", 64), ("two", 128)):
         (tmp_path / name).mkdir()
         write_tiny_gguf(tmp_path / name / "a.gguf", context_length=context_length)
@@ -197,14 +197,14 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, cache: Path, name: str, d
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", "{", '{"facts": {"a": 5}}'])
-def test_a_judgement_that_is_none_is_made_again(tmp_path: Path, cache: Path, text: str) -> None:
+def test_a_damaged_judgement_is_made_again(tmp_path: Path, cache: Path, text: str) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     first = prepare(path, cache)
     (first.weights.parent / "judgement.json").write_text(text)
     assert prepare(path, cache) == first
 
 
-def test_a_tokenizer_that_is_none_is_named(tmp_path: Path, cache: Path) -> None:
+def test_a_damaged_tokenizer_is_named(tmp_path: Path, cache: Path) -> None:
     prepared = prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache)
     tokenizer = prepared.weights.with_name("tokenizer")
     tokenizer.write_bytes(b"x" * tokenizer.stat().st_size)
@@ -212,7 +212,7 @@ def test_a_tokenizer_that_is_none_is_named(tmp_path: Path, cache: Path) -> None:
         tokenizer_of(prepared)
 
 
-def test_a_file_of_the_same_size_and_time_is_told_by_its_header(
+def test_files_of_the_same_size_and_time_are_told_apart_by_their_headers(
     tmp_path: Path, cache: Path
 ) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf", context_length=64)
@@ -231,7 +231,7 @@ def test_a_name_that_looks_like_a_pattern_is_a_name(tmp_path: Path, cache: Path)
     assert prepare(path, cache).plan.context_length == 128
 
 
-def test_two_who_prepare_one_model_at_once_do_it_once(
+def test_two_requests_at_once_prepare_a_model_once(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, together = write_tiny_gguf(tmp_path / "a.gguf"), threading.Barrier(2)
@@ -253,10 +253,10 @@ def test_two_who_prepare_one_model_at_once_do_it_once(
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_what_was_begun_and_not_ended_does_not_count(
+def test_an_unfinished_entry_does_not_count(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    # A full disk, and a kill at the right moment, cannot be had on demand.
+    # A test cannot fill the disk, or kill a process at the right moment.
     def write_half(sizes: Any, tensors: Any, source: Path, target: Path, progress: Any) -> None:
         target.write_bytes(b"half")
         raise error
@@ -270,7 +270,7 @@ def test_what_was_begun_and_not_ended_does_not_count(
     assert prepare(path, cache).weights.stat().st_size > 1000
 
 
-def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, cache: Path) -> None:
+def test_leftovers_of_a_killed_run_are_deleted(tmp_path: Path, cache: Path) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     judge(path, cache)
     (entry,) = (folder for folder in cache.iterdir() if folder.is_dir())
@@ -279,7 +279,7 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, cache: Path) -> 
     assert not (entry / ".new-killed").exists()
 
 
-def test_too_small_a_disk_is_told_before_anything_is_written(
+def test_too_small_a_disk_is_reported_before_anything_is_written(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
@@ -316,12 +316,12 @@ def test_a_file_used_in_place_works_like_its_adapted_copy(tmp_path: Path, cache:
     ("metadata", "reason"),
     [
         ({"tokenizer.ggml.model": "t5"}, "its tokenizer is 't5'"),
-        ({"tokenizer.ggml.model": "llama"}, "no token <0x00> for a byte"),
-        ({"tokenizer.ggml.pre": "other"}, "its pre-tokenizer is 'other'; those that run here"),
-        ({"tokenizer.ggml.merges": ["x yz"]}, "its vocabulary is broken"),
+        ({"tokenizer.ggml.model": "llama"}, "its vocabulary lacks the byte token <0x00>"),
+        ({"tokenizer.ggml.pre": "other"}, "its pre-tokenizer is 'other'; only these run here"),
+        ({"tokenizer.ggml.merges": ["x yz"]}, "its vocabulary lacks a token for the merge"),
     ],
 )
-def test_a_vocabulary_that_is_not_supported_is_refused(
+def test_an_unsupported_vocabulary_is_refused(
     tmp_path: Path, cache: Path, metadata: dict[str, str], reason: str
 ) -> None:
     with pytest.raises(ModelError, match=reason):

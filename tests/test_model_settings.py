@@ -71,7 +71,7 @@ def test_the_name_is_what_the_api_shows(client: FlaskClient, settings: Callable[
     assert chat(client, model="tiny")["model"] == "Tiny ✓"
 
 
-def test_a_change_counts_from_the_next_request_on(
+def test_a_change_takes_effect_with_the_next_request(
     client: FlaskClient, settings: Callable[..., Path]
 ) -> None:
     chat(client)
@@ -125,7 +125,7 @@ def test_the_max_length_limits_a_chat_without_a_limit(
     client: FlaskClient, settings: Callable[..., Path]
 ) -> None:
     settings(max_length=3)
-    # Whatever the tiny model says, its end is not among the first three tokens.
+    # The tiny model's answer does not end within the first three tokens.
     assert chat(client, max_tokens=None)["usage"]["completion_tokens"] == 3
     assert chat(client, max_tokens=5)["usage"]["completion_tokens"] == 5
 
@@ -148,7 +148,7 @@ def test_threads_and_gpu_layers_reach_the_engine(
 
     def record(weights: Path, context_length: int, threads: int, gpu_layers: int) -> Engine:
         given.update(threads=threads, gpu_layers=gpu_layers)
-        # No machine of the tests has a GPU.
+        # The machines that run the tests have no GPU.
         return load(weights, context_length, threads)
 
     monkeypatch.setattr(ctransformers, "load", record)
@@ -161,7 +161,7 @@ def test_threads_and_gpu_layers_reach_the_engine(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"tempature": 1}, "tempature is no setting of a model."),
+        ({"tempature": 1}, "tempature is not a setting of a model."),
         ({"name": 5}, "name must be a string, not 5."),
         ({"name": " "}, "name must be 1 to 200 printable characters."),
         ({"name": "a\nb"}, "name must be 1 to 200 printable characters."),
@@ -173,11 +173,11 @@ def test_threads_and_gpu_layers_reach_the_engine(
         ({"max_length": 0}, "max_length must be at least 1, not 0."),
         ({"threads": 10**6}, "threads must be between 1 and "),
         ({"gpu_layers": -1}, "gpu_layers must be between 0 and 1000, not -1."),
-        ({"chat_template": "{% if %}"}, "chat_template is no Jinja template: Expected"),
+        ({"chat_template": "{% if %}"}, "chat_template is not a Jinja template: Expected"),
         ({"system_message": None}, "system_message"),
     ],
 )
-def test_what_is_wrong_is_named(
+def test_a_mistake_is_named(
     settings: Callable[..., Path], values: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ModelError) as caught:
@@ -190,12 +190,12 @@ def test_what_is_wrong_is_named(
     [
         ("", "cannot be read as JSON"),
         ("{", "cannot be read as JSON"),
-        ("[]", "must hold a JSON object"),
+        ("[]", "must contain a JSON object"),
         ("[" * 100_000, "cannot be read as JSON"),
         ("\xff", "cannot be read as JSON"),
     ],
 )
-def test_a_file_that_is_no_json_object_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_that_is_not_a_json_object_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ModelError, match=rf"a\.json {message}"):
         ModelSettingsFiles().read(tmp_path / "a.json")
@@ -208,14 +208,14 @@ def test_a_model_with_wrong_settings_cannot_be_used(
     assert client.get("/v1/models").get_json()["data"] == []
     assert client.get("/v1/models/tiny").status_code == 404
     assert chat(client)["error"] == {
-        "message": "tiny.json: tempature is no setting of a model.",
+        "message": "tiny.json: tempature is not a setting of a model.",
         "type": "invalid_request_error",
         "param": "model",
         "code": "model_not_usable",
     }
 
 
-def test_of_two_models_of_one_name_one_is_used(
+def test_of_two_models_with_the_same_name_one_is_used(
     client: FlaskClient, tiny_gguf: Path, settings: Callable[..., Path]
 ) -> None:
     write_tiny_gguf(tiny_gguf.with_name("second.gguf"))

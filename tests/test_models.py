@@ -31,7 +31,7 @@ TINY = {
 }
 
 
-def test_the_list_holds_every_model(client: FlaskClient) -> None:
+def test_the_list_has_every_model(client: FlaskClient) -> None:
     assert client.get("/v1/models").json == {"object": "list", "data": [TINY]}
 
 
@@ -53,7 +53,7 @@ def test_a_model_is_found_by_its_names(client: FlaskClient, name: str) -> None:
 @pytest.mark.parametrize(
     "url", ["/v1/models/some/My Model v1.0", "/v1/models/some%2FMy%20Model%20v1.0"]
 )
-def test_names_may_hold_slashes_and_spaces(
+def test_names_may_contain_slashes_and_spaces(
     own_client: FlaskClient, tiny_gguf: Path, url: str
 ) -> None:
     (tiny_gguf.parent / "some").mkdir()

@@ -1,4 +1,4 @@
-"""/openapi.json says what the server does: requests made from it are answered as it says."""
+"""/openapi.json is right: requests made from it get the answers that it describes."""
 
 from pathlib import Path
 from typing import Any

@@ -40,7 +40,7 @@ def test_gpt4alls_curl_call_is_answered(server: Server) -> None:
 
 
 def test_gpt4alls_powershell_call_is_answered(server: Server) -> None:
-    # PowerShell itself is not to be had here; its body and its content type are.
+    # This uses only the body and the content type, because PowerShell may not be installed.
     call = code("powershell", "Invoke-WebRequest")
     body = call[call.index("'") + 1 : call.rindex("'")]
     response = server.post(

@@ -22,7 +22,7 @@ def test_the_body_is_json_whatever_its_type(client: FlaskClient, content_type: s
 
 
 @pytest.mark.parametrize("end", [",}", ', "stop": ["a", "b",],\n }', ',"user":"\\",}",}', "}"])
-def test_a_trailing_comma_is_forgiven(client: FlaskClient, end: str) -> None:
+def test_a_trailing_comma_is_allowed(client: FlaskClient, end: str) -> None:
     assert post(client, CHAT + end)[0] == 200
 
 
@@ -52,7 +52,7 @@ def test_commas_in_strings_are_left_alone(client: FlaskClient) -> None:
         '{"model": "m", "prompt": "\\ud800"}',
     ],
 )
-def test_what_is_no_json_is_refused(client: FlaskClient, body: str | bytes) -> None:
+def test_what_is_not_json_is_refused(client: FlaskClient, body: str | bytes) -> None:
     status, answer = post(client, body)
     assert status == 400
     assert answer["error"]["message"].startswith("error parsing request JSON: ")
@@ -96,7 +96,7 @@ ENCODED = {
     "x-gzip": gzip.compress(CHAT.encode() + b"}"),
     "GZIP ": gzip.compress(CHAT.encode() + b"}"),
     "deflate": zlib.compress(CHAT.encode() + b"}"),
-    # As many programs understood "deflate".
+    # Many programs take "deflate" to mean this.
     " deflate": RAW.compress(CHAT.encode() + b"}") + RAW.flush(),
     "identity": CHAT.encode() + b"}",
     "": CHAT.encode() + b"}",
@@ -132,7 +132,7 @@ def test_a_damaged_compressed_body_is_refused(client: FlaskClient, encoding: str
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
-def test_the_limit_holds_for_what_is_unpacked(client: FlaskClient, pack: Any) -> None:
+def test_the_limit_applies_to_the_decompressed_body(client: FlaskClient, pack: Any) -> None:
     encoding = "gzip" if pack is gzip.compress else "deflate"
     status, answer = post_encoded(client, encoding, pack(b" " * 300 * 2**20))
     assert status == 413

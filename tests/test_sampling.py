@@ -124,7 +124,7 @@ def test_the_logits_are_left_unchanged() -> None:
 
 
 @pytest.mark.parametrize("temperature", [0, 1])
-def test_logits_that_are_no_numbers_are_an_error(temperature: float) -> None:
+def test_logits_that_are_not_numbers_are_an_error(temperature: float) -> None:
     sampler = Sampler(Sampling(**{**OFF, "temperature": temperature}))
     with pytest.raises(EngineError, match="damaged"):
         sampler.sample(np.float32([0.0, np.nan, 1.0]))

@@ -187,7 +187,7 @@ def test_the_engine_is_never_led_past_the_end_of_the_context(
 ) -> None:
     session = load_tiny(context_length=64).session
     session.prefill(PROMPT[:64], exact=True, check=never)
-    with pytest.raises(ValueError, match="leave the context"):
+    with pytest.raises(ValueError, match="do not fit into the context"):
         session.append(len(TOKENS) - 1)
 
 
@@ -269,4 +269,4 @@ def test_slots_that_cannot_be_had_are_done_without(
     sessions._open_engine = refuse
     for seed in range(4):
         assert evaluated(sessions, conversation(seed)) == 100
-    assert caplog.messages == ["There is memory for no more than 1 KV caches: no memory"]
+    assert caplog.messages == ["There is memory for only 1 KV caches: no memory"]

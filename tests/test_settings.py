@@ -135,7 +135,7 @@ def test_max_body_bytes_bounds_the_body(tiny_gguf: Path) -> None:
     assert client.post("/v1/completions", data=b" " * 1001).status_code == 413
 
 
-def test_the_queue_limit_bounds_who_waits(tiny_gguf: Path) -> None:
+def test_the_queue_limit_bounds_the_queue(tiny_gguf: Path) -> None:
     settings = {"DATA_DIR": str(tiny_gguf.parent.parent), "QUEUE_LIMIT": "0"}
     client = create_app(settings).test_client()
     body = {"model": "m", "prompt": "a"}
@@ -150,13 +150,13 @@ def test_the_threads_are_a_setting(tiny_gguf: Path) -> None:
     assert service.worker._order(service.library.default()).threads == 1
 
 
-def test_a_data_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"GPT4ALL_DATA_DIR: .*file"):
         read_settings({"DATA_DIR": str(tmp_path / "file")}, "/nowhere")
 
 
-def test_a_default_model_that_is_not_there_is_in_the_log(tmp_path: Path) -> None:
+def test_a_missing_default_model_is_logged(tmp_path: Path) -> None:
     with Server(tmp_path, MODEL="nope") as server:
         assert server.get("/health").json()["model"] is None
         while "GPT4ALL_MODEL names 'nope'" not in server.log:
@@ -194,7 +194,7 @@ def test_a_request_for_another_model_gets_it(tiny_gguf: Path) -> None:
     assert ask("anything") == tiny
 
 
-def test_white_space_around_a_setting_does_not_count(tmp_path: Path) -> None:
+def test_white_space_around_a_setting_is_ignored(tmp_path: Path) -> None:
     settings = {"DATA_DIR": f" {tmp_path}\n", "MODEL": " x ", "MAX_N": " 3 ", "HOSTS": " "}
     found = read_settings(settings, "/nowhere")
     assert (found.data_dir, found.model, found.max_n, found.hosts) == (tmp_path, "x", 3, ())

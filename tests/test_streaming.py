@@ -121,7 +121,7 @@ def test_echo_is_streamed_before_each_answer(client: FlaskClient) -> None:
 
 
 @BOTH
-def test_a_request_that_cannot_be_answered_is_no_stream(
+def test_a_request_that_cannot_be_answered_gets_no_stream(
     client: FlaskClient, path: str, question: dict[str, Any]
 ) -> None:
     prompt = {"prompt": "a " * 300} if "prompt" in question else {}
@@ -131,7 +131,7 @@ def test_a_request_that_cannot_be_answered_is_no_stream(
     assert response.json["error"]["code"] == "context_length_exceeded"
 
 
-def test_no_event_holds_a_character_that_ends_lines(client: FlaskClient) -> None:
+def test_no_event_has_a_character_that_ends_lines(client: FlaskClient) -> None:
     # Clients that use str.splitlines() would cut the event there.
     body = {"model": "m", "prompt": "a\u2028b\u0085c\u000cd", "echo": True, "stream": True}
     body_text = client.post("/v1/completions", json=body).text

@@ -1,4 +1,4 @@
-"""Answers that keep to a JSON Schema or a grammar, by a constraint and not by asking nicely."""
+"""Answers conform to a JSON Schema or a grammar because they must, not because they are asked."""
 
 import json
 import re
@@ -128,7 +128,7 @@ def wanted(schema: dict[str, Any]) -> dict[str, Any]:
 def test_every_answer_that_ends_with_stop_fits_the_schema(
     client: FlaskClient, schema: dict[str, Any]
 ) -> None:
-    # A random model says anything that it may.
+    # A random model says anything that is allowed.
     stopped = 0
     for seed in range(12):
         how = {"temperature": 1, "top_p": 1, "top_k": -1, "seed": seed}
@@ -174,7 +174,7 @@ def test_text_is_text(client: FlaskClient) -> None:
     assert post(client, temperature=0, response_format={"type": "text"})[1]["choices"] == plain
 
 
-def test_llama_cpps_grammar_holds_on_both_endpoints(client: FlaskClient) -> None:
+def test_llama_cpps_grammar_works_on_both_endpoints(client: FlaskClient) -> None:
     grammar = 'root ::= "yes" | "no" | [0-9]{3}'
     for path in (CHAT, COMPLETION):
         body = {"model": "m", "messages": MESSAGES, "prompt": "x", "grammar": grammar}
@@ -204,7 +204,7 @@ def test_a_grammar_that_turns_out_too_large_ends_in_a_short_error(
     response = client.post(CHAT, json=body)
     text = response.text.partition("event: error\ndata: ")[2] if stream else response.text
     error = json.loads(text)["error"]
-    assert error["message"].startswith("The answer cannot be held to its grammar: ")
+    assert error["message"].startswith("The grammar cannot be used: ")
     assert "\n" not in error["message"]
 
 
@@ -247,14 +247,14 @@ def test_a_grammar_that_turns_out_too_large_ends_in_a_short_error(
         ({"json_schema": {"not": {}}}, "json_schema", "not"),
         ({"grammar": "root ::= ("}, "grammar", "this is not GBNF"),
         ({"grammar": "root ::= x"}, "grammar", "this is not GBNF: Rule 'x' not found"),
-        ({"grammar": 'root ::= root "a"'}, "grammar", "no text can fit it"),
+        ({"grammar": 'root ::= root "a"'}, "grammar", "no text fits it"),
         ({"guided_regex": "("}, "guided_regex", "cannot be used: unclosed group"),
         ({"guided_regex": "(?=a)"}, "guided_regex", "look-around, including look-ahead"),
         ({"grammar": 3}, "grammar", "must be a string"),
         ({"grammar": 'root ::= "x"', "json_schema": {}}, "grammar", "together with json_schema"),
     ],
 )
-def test_what_cannot_be_kept_to_is_a_400_that_names_the_place(
+def test_what_cannot_be_enforced_is_a_400_that_names_the_place(
     client: FlaskClient, fields: dict[str, Any], param: str, words: str
 ) -> None:
     status, answer = post(client, **fields)
@@ -271,7 +271,7 @@ def test_a_stop_string_that_cuts_json_ends_it_unfinished(client: FlaskClient, st
     assert choice["finish_reason"] == "length"
 
 
-def test_a_stop_string_behind_what_a_grammar_allows_ends_it(client: FlaskClient) -> None:
+def test_a_stop_string_after_what_a_grammar_allows_ends_it(client: FlaskClient) -> None:
     fields = {"grammar": 'root ::= "yes" " please"', "stop": [" please"]}
     assert post(client, **fields)[1]["choices"][0]["finish_reason"] == "length"
     fields["grammar"] = 'root ::= "yes" (" please" | "")'
@@ -304,7 +304,7 @@ def test_a_stop_string_behind_what_a_grammar_allows_ends_it(client: FlaskClient)
         ({"response_format": {"type": "json_schema", "schema": {"const": 1}, "strict": True}}, "1"),
     ],
 )
-def test_the_forms_of_other_servers_hold_too(
+def test_the_forms_of_other_servers_work_too(
     client: FlaskClient, path: str, fields: dict[str, Any], form: str
 ) -> None:
     body = {"messages": MESSAGES} if path == CHAT else {"prompt": "x"}
@@ -342,7 +342,7 @@ def test_a_grammar_beyond_its_bounds_is_refused_before_any_work(
     monkeypatch.setattr("app.inference.grammar.grammar_from", lambda *a: converted.append(a[1]))
     status, answer = post(client, grammar=grammar)
     assert status == 400
-    assert "32768 bytes and 2000 rules are allowed" in answer["error"]["message"]
+    assert "at most 32768 bytes and 2000 rules are allowed" in answer["error"]["message"]
     assert not converted
 
 
@@ -358,7 +358,7 @@ def test_a_grammar_is_compiled_once(any_tiny: Model, monkeypatch: pytest.MonkeyP
     assert compiler.call_count == 1
 
 
-def test_who_leaves_stops_the_compiling_of_their_schemas() -> None:
+def test_a_client_that_leaves_stops_the_compiling_of_its_schemas() -> None:
     checks = []
 
     def leave() -> None:
@@ -391,7 +391,7 @@ def test_openais_client_parses_what_a_real_model_says(server: Server) -> None:
     assert (person.name, person.age) == ("Ann", 41)
 
 
-def test_a_step_costs_little_beside_the_models_own(smollm: Model) -> None:
+def test_a_step_costs_little_compared_with_the_models_own(smollm: Model) -> None:
     constraint = smollm.constraint(grammar_source(JsonText(SCHEMAS["nested"]), lambda: None))
     logits = np.random.default_rng(0).normal(size=smollm.tokenizer.size).astype(np.float32)
     smollm.session.prefill(smollm.text_prompt("hello"), exact=True, check=lambda: None)

@@ -33,7 +33,7 @@ def ask(server: Server, model: str) -> dict[str, object]:
     return server.post(COMPLETION, body).json()  # type: ignore[no-any-return]
 
 
-def test_who_answered_is_who_was_asked(server: Server) -> None:
+def test_the_model_that_was_asked_answers(server: Server) -> None:
     for model in (DEFAULT_MODEL, "tiny", DEFAULT_MODEL):
         assert ask(server, model)["model"] == model
         assert server.get("/health").json()["model"] == model
@@ -48,7 +48,7 @@ def test_a_file_that_cannot_be_used_leaves_the_loaded_model(server: Server) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_model_that_is_left_leaves_with_its_process(server: Server) -> None:
+def test_an_unloaded_model_leaves_with_its_process(server: Server) -> None:
     ask(server, DEFAULT_MODEL)
     left = os.pidfd_open(server.model_pid)
     ask(server, "tiny")

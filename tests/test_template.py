@@ -34,7 +34,7 @@ def test_loops_can_be_left() -> None:
     )
 
 
-def test_today_can_be_had() -> None:
+def test_the_date_is_available() -> None:
     year = datetime.now().year
     assert int(render("{{ strftime_now('%Y') }}")) in (year, year + 1)
 
@@ -124,7 +124,7 @@ def test_the_template_of_each_family_gives_its_documented_prompt(family: Family)
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 @pytest.mark.parametrize("begun", NASTY)
-def test_a_begun_answer_is_cut_behind_itself(family: Family, begun: str) -> None:
+def test_nothing_follows_a_begun_answer(family: Family, begun: str) -> None:
     template = ChatTemplate(family.source, "<s>", "</s>")
     text = template.render([*family.messages, {"role": "assistant", "content": f" {begun} "}])
     assert text == family.continued_with(begun)
@@ -172,7 +172,7 @@ def test_a_template_that_fails_names_the_line() -> None:
         ("{{ documents is none }}{{ tools is none }}", "TrueTrue"),
     ],
 )
-def test_the_surroundings_are_hugging_faces(source: str, text: str) -> None:
+def test_the_environment_is_hugging_faces(source: str, text: str) -> None:
     assert render(source) == text
 
 

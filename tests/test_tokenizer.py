@@ -101,7 +101,7 @@ def test_text_gives_a_prompt_back(tokenizer: Tokenizer) -> None:
 def test_a_byte_without_a_token_is_dropped_and_keeps_its_neighbours_apart(
     load_tiny: Callable[..., Model],
 ) -> None:
-    # As llama.cpp does; SmolLM2 has no token for the byte F1, among others.
+    # llama.cpp does the same. SmolLM2 has no token for some bytes, such as F1.
     without_q = [f"<unused {i}>" if token == "q" else token for i, token in enumerate(TOKENS)]
     tokenizer = load_tiny(metadata={"tokenizer.ggml.tokens": without_q}).tokenizer
     assert tokens(tokenizer, "hqello") == ["h", "e", "l", "lo"]
@@ -128,7 +128,7 @@ class TestSentencePiece:
         ids = tokenizer.encode("he<|end|>he")
         assert self.pieces(tokenizer, ids) == ["<s>", " ", "he", "<|end|>", " ", "he"]
 
-    def test_what_is_no_piece_becomes_bytes(self, tokenizer: Tokenizer) -> None:
+    def test_what_is_not_a_piece_becomes_bytes(self, tokenizer: Tokenizer) -> None:
         ids = tokenizer.encode("é😀\0")[2:]
         assert [token - 3 for token in ids] == list("é😀\0".encode())
 
@@ -158,7 +158,7 @@ def test_of_two_special_tokens_that_overlap_the_longer_counts(
     encode = load_tiny(metadata={"tokenizer.ggml.tokens": tokens}).tokenizer.encode
     assert encode("a|") == [3]
     assert 3 not in encode("a<|im_end|>")
-    # The longer one is found first, though the shorter begins before it.
+    # The longer one is found first, although the shorter one begins before it.
     tokens[3] = "a<"
     encode = load_tiny(metadata={"tokenizer.ggml.tokens": tokens}).tokenizer.encode
     assert encode("a<|im_end|>")[-1] == 2
@@ -167,7 +167,7 @@ def test_of_two_special_tokens_that_overlap_the_longer_counts(
 def test_a_written_control_token_is_never_a_word_of_the_vocabulary(
     load_tiny: Callable[..., Model],
 ) -> None:
-    # Llama 3's tokenizer goes before its merges, and "EOT" is one word.
+    # Llama 3's vocabulary takes precedence over its merges, and "EOT" is one word.
     tokens = ["EOT" if token == "<tool>" else token for token in TOKENS]
     metadata = {
         "tokenizer.ggml.tokens": tokens,

@@ -49,19 +49,19 @@ BOTH = pytest.mark.parametrize("ask", [completion, chat])
         ("user", 5, "must be a string, not 5."),
         ("stop", 5, "must be a string or a list of strings, not 5."),
         ("stop", ["a", 5], 'must be a string or a list of strings, not ["a", 5].'),
-        ("stop", "a" * 1001, "each string may have at most 1000 characters."),
-        ("stop", ["a"] * 33, "may hold at most 32 strings, not 33."),
+        ("stop", "a" * 1001, "each string must have at most 1000 characters."),
+        ("stop", ["a"] * 33, "must have at most 32 strings, not 33."),
         ("frequency_penalty", 2.5, "must be between -2 and 2, not 2.5."),
         ("presence_penalty", "1", 'must be a number, not "1".'),
         ("logit_bias", [1], "must be an object of token ids, not [1]."),
-        ("logit_bias", {"x": 1}, '"x" is no token id.'),
-        ("logit_bias", {"-1": 1}, '"-1" is no token id.'),
+        ("logit_bias", {"x": 1}, '"x" is not a token id.'),
+        ("logit_bias", {"-1": 1}, '"-1" is not a token id.'),
         ("logit_bias", {"1": 101}, "the bias of 1 must be a number from -100 to 100, not 101."),
         ("logit_bias", {"1": True}, "the bias of 1 must be a number from -100 to 100, not true."),
         (
             "logit_bias",
             {"999999999": 1},
-            "999999999 is no token of this model, whose ids are 0 to {last}.",
+            "999999999 is not a token of this model. Its ids are 0 to {last}.",
         ),
     ],
 )
@@ -86,7 +86,9 @@ def test_an_unknown_field_is_a_400(client: FlaskClient, ask: Any) -> None:
 
 @BOTH
 @pytest.mark.parametrize("name", ["colour", "x", "Temperature" * 50])
-def test_what_is_like_nothing_known_is_just_named(client: FlaskClient, ask: Any, name: str) -> None:
+def test_a_field_unlike_any_known_one_is_only_named(
+    client: FlaskClient, ask: Any, name: str
+) -> None:
     message = f"Unrecognized request argument supplied: {name[:200]}"
     assert ask(client, **{name: 1})[1]["message"] == message
 
@@ -208,7 +210,7 @@ def test_a_prompt_of_another_kind_is_refused(client: FlaskClient, prompt: Any) -
 
 def test_prompts_are_bounded(client: FlaskClient) -> None:
     _, error = completion(client, prompt=["a"] * 1001)
-    assert error["message"] == "prompt: may hold at most 1000 prompts, not 1001."
+    assert error["message"] == "prompt: must have at most 1000 prompts, not 1001."
 
 
 @pytest.mark.parametrize("token", [-1, 269, 2**70])
@@ -228,7 +230,7 @@ def test_a_token_id_that_the_model_does_not_have_is_refused(
     [
         (None, "messages", "is required."),
         ("hi", "messages", "must be a list of messages."),
-        ([], "messages", "must hold at least one message."),
+        ([], "messages", "must have at least one message."),
         (["hi"], "messages[0]", "must be an object."),
         ([{"content": "a"}], "messages[0].role", "is required."),
         (
@@ -250,7 +252,7 @@ def test_a_token_id_that_the_model_does_not_have_is_refused(
         (
             [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
             "messages[0].content",
-            "the model reads text only, no 'image_url'.",
+            "the model reads text only, not 'image_url'.",
         ),
         (
             [{"role": "user", "content": [{"type": "text", "text": 5}]}],

@@ -1,4 +1,4 @@
-"""What a GGUF's metadata say of its tokens; the rules are llama.cpp's."""
+"""What a GGUF's metadata say about its tokens. The rules are llama.cpp's."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ def facts_of(tmp_path: Path) -> Callable[..., VocabularyFacts]:
 
 
 def renamed(**names: str) -> list[str]:
-    """The tiny model's tokens, of which some have another name."""
+    """The tiny model's tokens, some of them with another name."""
     by_id = {int(key.removeprefix("id")): name for key, name in names.items()}
     return [by_id.get(i, token) for i, token in enumerate(TOKENS)]
 
@@ -70,7 +70,7 @@ def test_the_usual_eos_counts_only_if_it_is_a_control_token(
 
 
 def test_what_is_added_must_be_there(facts_of: Callable[..., VocabularyFacts]) -> None:
-    with pytest.raises(ModelError, match="its prompts need a token that it does not name: eos"):
+    with pytest.raises(ModelError, match="its prompts need eos_token_id, which is missing"):
         facts_of(add_eos_token=True, eos_token_id=None)
 
 
@@ -94,10 +94,10 @@ def test_tokens_end_answers_by_their_text(
     assert facts.control[text] == 3  # whatever type the file gives it
 
 
-def test_a_token_that_stands_there_twice_is_refused(
+def test_a_token_that_occurs_twice_is_refused(
     facts_of: Callable[..., VocabularyFacts],
 ) -> None:
-    with pytest.raises(ModelError, match="its vocabulary is empty or holds a token twice"):
+    with pytest.raises(ModelError, match="its vocabulary is empty or has a token twice"):
         facts_of(tokens=renamed(id3="<|im_end|>"))
 
 
@@ -108,7 +108,7 @@ def test_empty_tokens_are_kept_apart(facts_of: Callable[..., VocabularyFacts]) -
 def test_a_vocabulary_without_a_token_for_a_byte_is_refused(tmp_path: Path) -> None:
     path = write_tiny_sentencepiece(tmp_path / "a.gguf")
     path.write_bytes(path.read_bytes().replace(b"<0x41>", b"<0xXX>"))
-    with pytest.raises(ModelError, match="no token <0x41> for a byte"):
+    with pytest.raises(ModelError, match="its vocabulary lacks the byte token <0x41>"):
         ModelCache(tmp_path / "cache").judge(path)
 
 

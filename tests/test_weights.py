@@ -1,4 +1,4 @@
-"""What of a GGUF's weights and sizes can run, and what they become."""
+"""Which weights and sizes of a GGUF can run, and what they become."""
 
 from pathlib import Path
 from typing import Any
@@ -35,27 +35,27 @@ def tensors_of(reader: gguf.GGUFReader) -> dict[str, Any]:
         ({"llama.rope.scaling.type": "yarn"}, "'yarn' RoPE scaling"),
         ({"llama.attention.scale": 0.5}, "cannot apply its llama.attention.scale"),
         ({"llama.logit_scale": 2.0}, "cannot apply its llama.logit_scale"),
-        ({"llama.block_count": None}, "no valid llama.block_count"),
-        ({"llama.block_count": 0}, "no valid llama.block_count"),
+        ({"llama.block_count": None}, "lack a valid llama.block_count"),
+        ({"llama.block_count": 0}, "lack a valid llama.block_count"),
         ({"llama.block_count": 3}, "'blk.2.attn_norm.weight' is missing"),
-        ({"llama.context_length": "long"}, "no valid llama.context_length"),
-        ({"llama.attention.head_count": 0}, "no valid llama.attention.head_count"),
-        ({"llama.attention.head_count": 5}, "no valid number of attention heads"),
-        ({"llama.attention.head_count_kv": 0}, "no valid llama.attention.head_count_kv"),
-        ({"llama.embedding_length": 33}, "no multiple of its attention heads"),
+        ({"llama.context_length": "long"}, "lack a valid llama.context_length"),
+        ({"llama.attention.head_count": 0}, "lack a valid llama.attention.head_count"),
+        ({"llama.attention.head_count": 5}, "attention heads are not a multiple of its key-value"),
+        ({"llama.attention.head_count_kv": 0}, "lack a valid llama.attention.head_count_kv"),
+        ({"llama.embedding_length": 33}, "not a multiple of its attention heads"),
         ({"tokenizer.ggml.tokens": None}, "no valid tokenizer.ggml.tokens"),
         ({"tokenizer.ggml.merges": [1, 2]}, "no valid tokenizer.ggml.merges"),
         ({"tokenizer.ggml.merges": "a b"}, "no valid tokenizer.ggml.merges"),
         ({"tokenizer.ggml.token_type": 1}, "no valid tokenizer.ggml.token_type"),
         ({"tokenizer.ggml.pre": ["smollm"]}, "no valid tokenizer.ggml.pre"),
         ({"tokenizer.ggml.add_bos_token": 1}, "no valid tokenizer.ggml.add_bos_token"),
-        ({"tokenizer.ggml.bos_token_id": len(TOKENS)}, "its bos_token_id is no token"),
+        ({"tokenizer.ggml.bos_token_id": len(TOKENS)}, "its bos_token_id is not a token"),
         ({"tokenizer.ggml.tokens": [*TOKENS, "xy"]}, "fewer token types than tokens"),
         (
             {"tokenizer.ggml.tokens": [*TOKENS, "xy"], "tokenizer.ggml.token_type": None},
-            "'token_embd.weight' has not the shape",
+            "'token_embd.weight' does not have the shape",
         ),
-        ({"tokenizer.ggml.eos_token_id": len(TOKENS)}, "its eos_token_id is no token"),
+        ({"tokenizer.ggml.eos_token_id": len(TOKENS)}, "its eos_token_id is not a token"),
         ({"tokenizer.chat_template": 5}, "no valid tokenizer.chat_template"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_weight_type_that_the_engine_does_not_know_is_named(tmp_path: Path) ->
         judge(tmp_path / "a.gguf")
 
 
-def test_the_architecture_is_named_before_what_else_is_strange(tmp_path: Path) -> None:
+def test_the_architecture_is_named_before_other_problems(tmp_path: Path) -> None:
     metadata = {"tokenizer.ggml.model": None, "tokenizer.ggml.tokens": None}
     path = write_tiny_gguf(tmp_path / "a.gguf", architecture="clip", metadata=metadata)
     with pytest.raises(ModelError, match="its architecture is 'clip'"):
@@ -113,10 +113,10 @@ def test_another_architecture_is_named(tmp_path: Path) -> None:
         judge(write_tiny_gguf(tmp_path / "a.gguf", architecture="qwen2"))
 
 
-def test_text_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
+def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     path.write_bytes(path.read_bytes().replace(b"assistant", b"assist\xffnt"))
-    with pytest.raises(ModelError, match=r"tokenizer\.chat_template is no UTF-8"):
+    with pytest.raises(ModelError, match=r"tokenizer\.chat_template is not UTF-8"):
         judge(path)
 
 
@@ -206,7 +206,7 @@ def test_bf16_becomes_f16_of_the_same_values(tmp_path: Path) -> None:
 def test_a_bf16_too_large_for_f16_is_refused(tmp_path: Path) -> None:
     weights = np.full((EMBEDDING, FEED_FORWARD), 1e6, np.float32)
     path = write_with_bf16(tmp_path / "a.gguf", weights)
-    with pytest.raises(ModelError, match=r"'blk\.0\.ffn_down\.weight' holds a number too large"):
+    with pytest.raises(ModelError, match=r"'blk\.0\.ffn_down\.weight' has a number too large"):
         adapted(path)
 
 

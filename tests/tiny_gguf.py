@@ -1,4 +1,4 @@
-"""A Llama of a few thousand random weights, written as today's converters write models."""
+"""Llamas with a few thousand random weights, in the form that today's converters write."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ TOKENS = [
     *bytes_to_unicode().values(),
     *(merge.replace(" ", "") for merge in MERGES),
 ]
-# With lower and lower scores.
+# Their scores decrease.
 SENTENCEPIECES = [
     *"▁helowrd<>/s|en",
     *("he", "hel", "lo", "hello", "▁hello", "▁w", "or", "ld", "▁wor", "▁world", "</", "s>", "</s"),
@@ -43,7 +43,7 @@ def write_tiny_gguf(
     tensors: dict[str, np.ndarray | None] | None = None,
     architecture: str = "llama",
 ) -> Path:
-    """Writes the model; ``metadata`` and ``tensors`` replace or, with None, leave out."""
+    """Writes the model. ``metadata`` and ``tensors`` replace its own. None leaves one out."""
     writer = gguf.GGUFWriter(path, arch=architecture)
     values = {
         f"{architecture}.block_count": BLOCKS,
@@ -84,7 +84,7 @@ def write_tiny_gguf(
 def write_tiny_sentencepiece(path: Path, *, wide_context_length: bool = False, **how: Any) -> Path:
     """Writes a model with a SentencePiece vocabulary, in the form of 2023's converters.
 
-    With ``wide_context_length`` one number has a type that those did not write.
+    With ``wide_context_length``, one number has a type that they did not write.
     """
     kinds = gguf.TokenType
     pieces = dict.fromkeys(SENTENCEPIECES, kinds.NORMAL)
@@ -118,7 +118,7 @@ def write_tiny_sentencepiece(path: Path, *, wide_context_length: bool = False, *
 
 
 def make_deadly(path: Path, cache: ModelCache) -> None:
-    """Prepares a model such that it kills its process: with a vocabulary the engine cannot read."""
+    """Prepares a model that kills its process, because the engine cannot read its vocabulary."""
     weights = cache.prepare(path).weights
     scores = {"tokenizer.ggml.scores": [0.0] * len(TOKENS)}
     output = {"output.weight": np.ones((len(TOKENS), EMBEDDING), np.float32)}
@@ -134,7 +134,7 @@ WRITERS: dict[str, Callable[..., Path]] = {
     ),
     "SentencePiece": write_tiny_sentencepiece,
 }
-"""A model of each kind of vocabulary: what adds nothing to a text, BOS, or BOS and a space."""
+"""A model for each kind of vocabulary: one adds nothing to a text, BOS, or BOS and a space."""
 
 
 def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:

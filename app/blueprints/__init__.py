@@ -1,1 +1,1 @@
-"""One module per resource: parse, ask, shape the reply."""
+"""One module per resource. It parses the request, asks the service, and shapes the reply."""

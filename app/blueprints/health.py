@@ -1,4 +1,4 @@
-"""GET /health: is the server there, and what does it do?"""
+"""GET /health: is the server up, and what is it doing?"""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/health")
 def show() -> dict[str, Any]:
-    """``model`` is the one in memory, or null; ``busy`` and ``waiting`` describe the queue."""
+    """``model`` is the one in memory, or null. ``busy`` and ``waiting`` describe the queue."""
     worker = service().worker
     return {
         "status": "ok",

@@ -13,13 +13,13 @@ blueprint = Blueprint("models", __name__, url_prefix="/v1/models")
 
 @blueprint.get("")
 def index() -> dict[str, Any]:
-    """All installed models that can be used."""
+    """All usable models."""
     return {"object": "list", "data": [_object(file) for file in service().library.models()]}
 
 
 @blueprint.get("/<path:name>")
 def show(name: str) -> dict[str, Any]:
-    """One model, by display name, file name or file stem; names may hold slashes."""
+    """One model, by display name, file name or file stem. Names may contain slashes."""
     file = service().library.find(name)
     if file is None or file.problem is not None:
         raise ModelNotFound(name)

@@ -1,4 +1,4 @@
-"""GET /openapi.json: what the API takes and gives, for programs."""
+"""GET /openapi.json: what the API accepts and returns, for programs."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ blueprint = Blueprint("openapi", __name__)
 @blueprint.get("/openapi.json")
 def show() -> dict[str, Any]:
     """The OpenAPI document."""
-    # Not at the top: apispec takes a while to load, and few ask for it.
+    # Imported here because apispec loads slowly and few clients need it.
     from ..schemas.openapi import openapi_document
 
     return openapi_document(service().settings.max_n)

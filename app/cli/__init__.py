@@ -11,14 +11,14 @@ _MODULES = ("localdocs", "models", "serve")
 
 
 class Commands(AppGroup):
-    """The commands, each in a module of its name, which is loaded when the command is used."""
+    """The commands. Each has a module with its name, which is imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names."""
         return list(_MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name."""
+        """The command with that name."""
         if cmd_name not in _MODULES:
             return None
         command: click.Command = import_module(f".{cmd_name}", __package__).command
@@ -27,10 +27,10 @@ class Commands(AppGroup):
 
 @contextmanager
 def shown_errors(*kinds: type[Exception]) -> Iterator[None]:
-    """Shows errors of ``kinds``, which a user can do something about, as click does."""
+    """Shows errors of ``kinds`` as click does, because the user can do something about them."""
     try:
         yield
     except BrokenPipeError:
-        raise  # click ends without a word: what read its output, as head, has enough
+        raise  # click ends silently: the program that reads its output, such as head, has enough
     except kinds as error:
         raise click.ClickException(str(error)) from error

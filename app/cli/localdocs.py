@@ -23,13 +23,13 @@ from . import shown_errors
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
-_KINDS = 5  # of files that are not read; more are not named
+_KINDS = 5  # how many suffixes of unread files are named
 
 _errors = partial(shown_errors, LocalDocsError, OSError)
 
 
 def _show_any_letter() -> None:
-    """Writes "?" for what the output cannot encode: on Windows, pipes have an old encoding."""
+    """Writes "?" for what the output cannot encode, as on Windows pipes have an old encoding."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -177,7 +177,7 @@ def _show(source: Source) -> None:
 
 
 def _is_refreshed(collection: Collection) -> bool:
-    """Refreshes one of several. If it fails, this shows why, and the others go on."""
+    """Refreshes one of several collections. If it fails, this shows why, and the others go on."""
     try:
         _refresh(collection)
     except (LocalDocsError, OSError) as error:

@@ -23,7 +23,7 @@ command = AppGroup("models", help="The models folder.")
 
 @command.command("default")
 def default_command() -> None:
-    """Download the default model, if there is none that can be used."""
+    """Download the default model if there is no usable model."""
     library = service().library
     if installed := library.models():
         click.echo(f"{len(installed)} model(s) in {library.folder}.")
@@ -35,7 +35,7 @@ def default_command() -> None:
 
 @command.command("list")
 def list_command() -> None:
-    """List all model files, with the reason for those that cannot be used."""
+    """List all model files, and say why some cannot be used."""
     files = service().library.files()
     if not files:
         with _errors():
@@ -54,7 +54,7 @@ def list_command() -> None:
 @command.command("show")
 @click.argument("name")
 def show_command(name: str) -> None:
-    """Show what is known of a model, and its settings."""
+    """Show what is known about a model, and its settings."""
     file = _file(name)
     click.echo(f"{file.name}\n  file           {file.path} ({_size(file.path)})")
     if file.problem is not None:
@@ -84,10 +84,10 @@ def show_command(name: str) -> None:
 @command.command("check")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def check_command(path: Path) -> None:
-    """Say whether a GGUF anywhere can be used."""
+    """Say whether a GGUF, wherever it is, can be used."""
     with _errors():
         judgement = _judge(path)
-    how = "after it is rewritten once" if judgement.plan.copy_bytes else "as it is"
+    how = "after rewriting it once" if judgement.plan.copy_bytes else "as it is"
     click.echo(f"{path.name} can be used, {how}: {_summary(judgement)}.")
 
 
@@ -116,7 +116,7 @@ def add_command(source: str) -> None:
 @click.argument("repository", metavar="REPO")
 @click.argument("filename", metavar="FILE")
 def pull_command(repository: str, filename: str) -> None:
-    """Download a GGUF from a repository of Hugging Face's hub."""
+    """Download a GGUF from a repository on Hugging Face's hub."""
     with _errors():
         target = _target(Path(filename).name)
         _install(downloads.pull(repository, filename, service().library.folder), target)
@@ -138,7 +138,7 @@ def remove_command(name: str, yes: bool) -> None:
 
 
 def _install(path: Path, target: Path) -> None:
-    """Moves a file that is whole to its place, if it can be used."""
+    """Moves a complete file to its place if it can be used."""
     try:
         judgement = _judge(path)
         path.replace(target)
@@ -148,19 +148,19 @@ def _install(path: Path, target: Path) -> None:
 
 
 def _target(name: str) -> Path:
-    """Where a new file goes. Raises `DownloadError` when it cannot go there."""
+    """Where a new file goes. Raises `DownloadError` if it cannot go there."""
     target = service().library.folder / name
     if target.name != name or target.suffix.lower() != ".gguf" or name.startswith("."):
-        raise DownloadError(f"{name!r} is no name of a GGUF file, which end in .gguf.")
+        raise DownloadError(f"{name!r} is not the name of a GGUF file, which ends in .gguf.")
     if target.exists():
         raise DownloadError(
-            f"{target} is there already; `flask --app wsgi models remove {target.stem}` first."
+            f"{target} already exists; run `flask --app wsgi models remove {target.stem}` first."
         )
     return target
 
 
 def _judge(path: Path) -> Judgement:
-    """Judges a file and keeps nothing of it, unless it is one of the models folder's."""
+    """Judges a file. Remembers the result only if the file is in the models folder."""
     service_ = service()
     try:
         return service_.cache.judge(path.resolve())

@@ -1,4 +1,4 @@
-"""What evaluates tokens: one package for each engine, all behind the interface of `base`."""
+"""The engines, which evaluate tokens: a package for each, all behind the interface in `base`."""
 
 from importlib import import_module
 
@@ -9,11 +9,11 @@ _ENGINES = ("ctransformers",)
 
 
 def engine_room(name: str) -> EngineRoom:
-    """The package of an engine, loaded when it is first asked for."""
+    """The package of an engine, imported when it is first needed."""
     room: EngineRoom = import_module(f".{name}", __package__)
     return room
 
 
 def engine_rooms() -> list[EngineRoom]:
-    """Those of all engines, the preferred one first."""
+    """The packages of all engines, the preferred one first."""
     return [engine_room(name) for name in _ENGINES]

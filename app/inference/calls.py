@@ -1,4 +1,4 @@
-"""Finding the calls of functions in the text of an answer, while it comes."""
+"""Finds function calls in the text of an answer while it is generated."""
 
 import json
 import re
@@ -14,12 +14,12 @@ _END = "}\n" + CALL_END
 
 
 class CallFinder:
-    """Takes the text of an answer piece by piece; gives text and calls apart.
+    """Takes the text of an answer piece by piece, and separates text and calls.
 
-    The grammar of ``calling`` sees to it that whatever begins a call is one, and that nothing but
-    calls follows the first. Without ``calling``, all is text. A call that says just what an earlier
-    one does is not shown: ``repeated`` is set then, and the answer should end. ``calls`` counts
-    those that are shown.
+    The grammar of ``calling`` ensures that what begins like a call is one, and that only calls
+    follow the first one. Without ``calling``, everything is text. A call that says the same as an
+    earlier one is not shown. It sets ``repeated``, and the answer should end. ``calls`` counts the
+    calls that are shown.
     """
 
     def __init__(self, calling: Calling | None) -> None:
@@ -28,11 +28,11 @@ class CallFinder:
         self._calling = calling
         self._held = ""
         self._inside = self._named = False
-        self._made: list[str] = []  # the text of each call that is complete
-        self._call = ""  # that of the present one, as far as it is shown
+        self._made: list[str] = []  # the text of each complete call
+        self._call = ""  # the text of the current one, as far as it is shown
 
     def feed(self, text: str) -> list[Piece]:
-        """What of the answer can be shown now that ``text`` has come."""
+        """Takes ``text``, and returns what can be shown now."""
         if self._calling is None:
             return [text] if text else []
         self._held += text
@@ -42,16 +42,16 @@ class CallFinder:
         return pieces
 
     def finish(self) -> list[Piece]:
-        """What is left at the end: a text that only looked like the beginning of a call."""
+        """What is left at the end, such as text that only looked like the beginning of a call."""
         text, self._held = self._held, ""
         if not self._inside:
             return self._text(text)
-        # The answer was cut in the middle of a call, perhaps of its end.
+        # The answer was cut in the middle of a call, perhaps in the middle of the call's end.
         text = text[: len(text) - overlap(text, _END)]
         return [CallPiece(self.calls - 1, arguments=text)] if self._named and text else []
 
     def _step(self) -> list[Piece] | None:
-        """The next pieces; None when more text must come first."""
+        """The next pieces, or None if they need more text."""
         if self._calling is None or self.repeated:
             return None
         if not self._inside:
@@ -61,7 +61,7 @@ class CallFinder:
                 return self._text(before)
             kept = overlap(self._held, CALL_BEGIN)
             if not self._calling.may_say_text and not self.calls and kept < len(self._held):
-                self._calling = None  # JSON instead of calls; what looks like one is in a string
+                self._calling = None  # JSON; what looks like a call is in a string
                 text, self._held = self._held, ""
                 return [text]
             return self._release(kept)
@@ -99,5 +99,5 @@ class CallFinder:
         return [CallPiece(self.calls - 1, arguments=text)]
 
     def _text(self, text: str) -> list[Piece]:
-        # Between and after calls there are only line ends.
+        # Between and after calls, there are only line ends.
         return [text] if text and not self.calls else []

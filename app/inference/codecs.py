@@ -1,7 +1,7 @@
 """The part of a tokenizer that depends on its kind, in a library made for it.
 
-ctransformers' own tokenizer corrupts the heap on characters of several tokens. Byte-level BPE goes
-into `tokenizers`, SentencePiece's into `sentencepiece`.
+ctransformers' own tokenizer corrupts the heap if a character consists of several tokens. So
+byte-level BPE goes into `tokenizers`, and SentencePiece's BPE into `sentencepiece`.
 """
 
 from abc import ABC, abstractmethod
@@ -20,8 +20,8 @@ from ..models.vocabulary import BYTES, token_texts, token_types
 # SentencePiece writes a space as this character.
 _SPACE = "▁"
 
-# A written special token must not be made of text: it gets a name with this noncharacter, which
-# Unicode reserves for internal use.
+# Text that looks like a special token must not become one, so special tokens get a name with this
+# noncharacter. Unicode reserves it for internal use.
 _MARK = "\ufdd0"
 
 
@@ -36,11 +36,14 @@ class Codec(ABC):
     @classmethod
     @abstractmethod
     def load(cls, path: Path, facts: VocabularyFacts) -> "Codec":
-        """What `save` wrote. Raises an Exception when it is damaged."""
+        """Reads what `save` wrote. Raises an Exception if it is damaged."""
 
     @abstractmethod
     def encode(self, text: str, after_special: bool) -> list[int]:
-        """The ids of ``text``, which begins a prompt or follows a special token or not."""
+        """The ids of ``text``.
+
+        With ``after_special``, the text begins a prompt or follows a special token.
+        """
 
     @abstractmethod
     def token_bytes(self, token: int) -> bytes:
@@ -57,7 +60,7 @@ class _ByteLevelCodec(Codec):
     @staticmethod
     def save(file: GGUFFile, facts: VocabularyFacts, path: Path) -> None:
         tokens = token_texts(file)
-        # Special tokens are found before; a written one must not be made of text.
+        # Special tokens were cut out before. Text that looks like one must not become one.
         special = facts.control.keys() | facts.user_defined.keys()
         pairs = (pair.partition(" ") for pair in file.get("tokenizer.ggml.merges"))
         merges = [
@@ -68,7 +71,7 @@ class _ByteLevelCodec(Codec):
         vocabulary = {
             f"{_MARK}{token}" if token in special else token: i for i, token in enumerate(tokens)
         }
-        # A byte without a token is dropped, but only after merging: its neighbours must not meet.
+        # A byte without a token is dropped, but after merging, so that its neighbours do not merge.
         missing = (character for character in BYTES if character not in vocabulary)
         vocabulary |= {character: i for i, character in enumerate(missing, start=len(tokens))}
         try:
@@ -118,7 +121,7 @@ class _SentencePieceCodec(Codec):
             piece = model.pieces.add(piece=token, score=score)
             if i == unknown:
                 piece.type = TokenType.UNKNOWN
-            elif i in special:  # found before, and never made by merging
+            elif i in special:  # cut out before, so merging must not make it
                 piece.type = TokenType.CONTROL
             elif i in byte_tokens:
                 piece.type = TokenType.BYTE
@@ -153,7 +156,7 @@ class _SentencePieceCodec(Codec):
 
 
 def _unknown_token(file: GGUFFile, tokens: list[str], facts: VocabularyFacts) -> int:
-    """The id of a token that sentencepiece may take for the unknown; byte fallback never does."""
+    """A token for sentencepiece's unknown one, which it requires. Byte fallback never uses it."""
     types = token_types(file, len(tokens))
     for candidates in (
         [i for i, kind in enumerate(types) if kind == TokenType.UNKNOWN],

@@ -1,4 +1,4 @@
-"""Answers that keep to a grammar: llguidance says before each token which ones are allowed."""
+"""Makes answers conform to a grammar: llguidance says which tokens are allowed next."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ from .tokenizer import Tokenizer
 
 _KEPT_MATCHERS = 16
 
-_MOST_DIGITS = 16  # before a number's point and behind it, as in llama.cpp
+_MOST_DIGITS = 16  # before a number's point and after it, as in llama.cpp
 _MOST_EXPONENT_DIGITS = 2  # with 16 digits before the point, still a float64
 
 
 def grammar_source(grammar: Grammar, check: Check) -> GrammarSource:
-    """What answers shall be held to, in llguidance's form. Raises `GrammarError`.
+    """``grammar`` in llguidance's form. Raises `GrammarError`.
 
-    ``check`` is called before each step that may take up to a second, and may raise to stop.
+    ``check`` is called before each step that may take up to a second. It may raise to stop.
     """
     check()
     match grammar:
@@ -46,9 +46,9 @@ def grammar_source(grammar: Grammar, check: Check) -> GrammarSource:
 
 
 class ConstraintTokens:
-    """A model's tokens as llguidance wants them; made once, in a tenth of a second.
+    """A model's tokens in llguidance's form. They are made once, in a tenth of a second.
 
-    Keeps the last grammars that were compiled.
+    Keeps the grammars that were compiled last.
     """
 
     def __init__(self, tokenizer: Tokenizer, end_tokens: Sequence[int]) -> None:
@@ -60,14 +60,14 @@ class ConstraintTokens:
         self._matchers: OrderedDict[str, LLMatcher] = OrderedDict()
 
     def matcher(self, grammar: str) -> LLMatcher:
-        """A matcher at the beginning of an answer; compiling takes up to a second.
+        """A matcher for the beginning of an answer. Compiling one takes up to a second.
 
-        Raises `GrammarError`, which says what cannot be used in ``grammar``.
+        Raises `GrammarError`, which says why ``grammar`` cannot be used.
         """
         matcher = self._matchers.get(grammar)
         if matcher is None:
             matcher = LLMatcher(self.guided, grammar, log_level=0, limits=LIMITS)
-            matcher.compute_bitmask()  # finds out too whether anything fits
+            matcher.compute_bitmask()  # also finds out whether any text fits
             _check(matcher)
             self._matchers[grammar] = matcher
         self._matchers.move_to_end(grammar)
@@ -77,7 +77,7 @@ class ConstraintTokens:
 
 
 class Constraint:
-    """What one answer may still become. Raises `GrammarError` for a grammar that cannot be used."""
+    """What an answer may still become. Raises `GrammarError` if the grammar cannot be used."""
 
     def __init__(self, tokens: ConstraintTokens, grammar: GrammarSource) -> None:
         self._tokens = tokens
@@ -92,7 +92,7 @@ class Constraint:
         return bool(self._matcher.is_stopped())
 
     def masked(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``logits`` (float32 [vocab_size]) with minus infinity for what is not allowed."""
+        """``logits`` (float32 [vocab_size]) with minus infinity for tokens that are not allowed."""
         llguidance.numpy.fill_next_token_bitmask(self._matcher, self._mask)
         _check(self._matcher)
         bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: len(logits)]
@@ -104,7 +104,7 @@ class Constraint:
         return np.where(allowed, logits, np.float32("-inf"))
 
     def accept(self, token: int) -> None:
-        """The token that was chosen."""
+        """Tells which token was chosen."""
         self._matcher.consume_token(token)
         _check(self._matcher)
         if self._digits is not None:
@@ -118,9 +118,9 @@ class Constraint:
 
 
 class _Digits:
-    """How many digits more (``room``) the number may have with which the JSON so far ends.
+    """How many more digits (``room``) the number at the end of the JSON so far may have.
 
-    JSON begins behind the text ``begins_after``.
+    The JSON begins after the text ``begins_after``.
     """
 
     def __init__(self, begins_after: str) -> None:
@@ -130,7 +130,7 @@ class _Digits:
         self._in_string = self._escaped = False
 
     def add(self, data: bytes) -> None:
-        """More of the text."""
+        """Takes more of the text."""
         if self._waits_for:
             self._seen += data
             before, begin, data = self._seen.partition(self._waits_for)
@@ -155,7 +155,7 @@ class _Digits:
 
 
 class _Tokens:
-    """What llguidance asks of a tokenizer."""
+    """What llguidance needs from a tokenizer."""
 
     def __init__(self, tokenizer: Tokenizer, end_token: int) -> None:
         self.eos_token_id = end_token

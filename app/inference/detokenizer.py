@@ -1,15 +1,15 @@
-"""The text of an answer, released as soon as it can be shown."""
+"""Turns tokens into the text of an answer, and releases it as soon as it can be shown."""
 
 import codecs
 from collections.abc import Sequence
 
 
 class Detokenizer:
-    """Turns the bytes of tokens into whole characters and watches for stop strings.
+    """Turns the bytes of tokens into complete characters, and watches for stop strings.
 
-    Text that may be the beginning of a stop string is held back; a stop string and what
-    follows it are never released. Bytes that are no UTF-8 become U+FFFD. ``decoded`` and
-    ``released`` count the characters so far.
+    Text that may be the beginning of a stop string is held back. A stop string and what follows it
+    are never released. Bytes that are not UTF-8 become U+FFFD. ``decoded`` and ``released`` count
+    characters.
     """
 
     def __init__(self, stop: Sequence[str]) -> None:
@@ -20,9 +20,9 @@ class Detokenizer:
         self.decoded = self.released = 0  # characters
 
     def add(self, data: bytes) -> str:
-        """Takes a token's bytes; returns the text that can be shown now.
+        """Takes a token's bytes, and returns the text that can be shown now.
 
-        Sets ``stopped`` when a stop string is complete.
+        Sets ``stopped`` if a stop string is complete.
         """
         text = self._decoder.decode(data)
         self.decoded += len(text)
@@ -34,7 +34,7 @@ class Detokenizer:
         return self._release(len(self._held) - self._possible_stop())
 
     def finish(self) -> str:
-        """The text still held back when the answer ends; an incomplete character is dropped."""
+        """The text that is still held back at the end. An incomplete character is dropped."""
         return "" if self.stopped else self._release(len(self._held))
 
     def _release(self, length: int) -> str:
@@ -43,7 +43,7 @@ class Detokenizer:
         return text
 
     def _possible_stop(self) -> int:
-        """The length of the longest end of the held text that begins a stop string."""
+        """How many characters at the end of the held text may begin a stop string."""
         return max((overlap(self._held, stop) for stop in self._stop), default=0)
 
 

@@ -1,8 +1,8 @@
-"""Functions that a model may call: how it is told of them, and what its calls look like.
+"""Functions that a model may call: how it is told about them, and what its calls look like.
 
-Both are the form of Hermes and Qwen, which many models were trained on: a call is
-``<tool_call>``, a line of JSON with ``name`` and ``arguments``, ``</tool_call>``. A chat template
-that writes this form gets the functions; for any other, they are described in the system message.
+Both have the form of Hermes and Qwen, which many models were trained on. A call is ``<tool_call>``,
+a line of JSON with ``name`` and ``arguments``, and ``</tool_call>``. A chat template that writes
+this form gets the functions. For any other, the system message describes them.
 """
 
 import json
@@ -34,7 +34,7 @@ For each function call, return a json object with function name and arguments wi
 
 
 def calls_grammar(calling: Calling, check: Check) -> GrammarSource:
-    """The grammar: one call or several, which end the answer. Raises `GrammarError`."""
+    """The grammar of answers with calls, which end the answer. Raises `GrammarError`."""
     names = [f"call_{number}" for number in range(len(calling.functions))]
     more = f' ("\\n" call){{0,{_MOST_CALLS - 1}}}' if calling.parallel else ""
     lines = [
@@ -66,7 +66,7 @@ def calls_grammar(calling: Calling, check: Check) -> GrammarSource:
 def plain_messages(
     messages: Sequence[Mapping[str, Any]], calling: Calling | None
 ) -> list[Mapping[str, Any]]:
-    """``messages`` for a template that knows no tools: calls, results and functions as text."""
+    """``messages`` with calls, results and functions as text, for a template without tools."""
     plain = [_plain(message) for message in messages]
     if calling is None:
         return plain
@@ -96,7 +96,7 @@ def _call_lines(message: Mapping[str, Any]) -> Iterator[str]:
 
 
 def told(calling: Calling) -> str:
-    """What a model is told whose chat template knows no tools."""
+    """What a model is told about functions if its chat template has no tools."""
     signatures = (json.dumps(f.signature, ensure_ascii=False) for f in calling.functions)
     return _PROMPT.format(signatures="\n".join(signatures))
 

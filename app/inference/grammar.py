@@ -1,4 +1,4 @@
-"""What answers can be held to, in the form that llguidance compiles."""
+"""The grammars that answers can conform to, in the form that llguidance compiles."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 # llguidance 1.9 writes a repetition of a repetition, ("a"{2}){3}, without the parentheses.
 RepetitionNode.is_atomic = lambda self: False  # type: ignore[method-assign]
 
-# One way to write each value: a small model that may choose goes on with spaces for ever.
+# Only one way to write each value, because a small model with a choice may write spaces for ever.
 _JSON_STYLE: "JsonCompileOptions" = {
     "whitespace_flexible": False,
     "item_separator": ", ",
@@ -34,17 +34,17 @@ LIMITS = LLParserLimits(verbose_errors=False)
 
 _MOST_GBNF_BYTES, _MOST_GBNF_RULES = 32_768, 2_000
 
-# What llguidance says of a schema, and what that means in the words of JSON Schema.
+# What llguidance says about a schema, and what that means in the words of JSON Schema.
 _MEANINGS = (
     (r"Pointer '(.*)' does not exist", r"the reference '#\1' leads to nothing", True),
     (r"Resource '(.*?)' is", r"references to other documents (\1) are not followed", False),
-    (r"Unsatisfiable schema: Regex is empty", "nothing can fit it: no text has this form", True),
-    (r"Unsatisfiable schema: (.*)", r"nothing can fit it: \1", True),
+    (r"Unsatisfiable schema: Regex is empty", "no value fits it: no text has this form", True),
+    (r"Unsatisfiable schema: (.*)", r"no value fits it: \1", True),
     (r"Invalid type: (.*)", r"'\1' is not a type of JSON Schema", True),
-    (r"oneOf ", "its alternatives may overlap, and answers cannot be held to just one", False),
-    (r"regex parse error(?s:.*)error: (.*)", r"answers cannot be held to the pattern: \1", False),
-    (r"Failed to generate regex", "answers cannot be held to these bounds", False),
-    (r"Unknown format: (.*)", r"'\1' is not a format that answers can be held to", False),
+    (r"oneOf ", "its alternatives may overlap, so oneOf cannot be enforced", False),
+    (r"regex parse error(?s:.*)error: (.*)", r"the pattern cannot be enforced: \1", False),
+    (r"Failed to generate regex", "these bounds cannot be enforced", False),
+    (r"Unknown format: (.*)", r"the format '\1' cannot be enforced", False),
     (r"(Expected .*|.* must be .*|invalid multiple of)", r"\1", True),
 )
 
@@ -56,7 +56,7 @@ Check = Callable[[], None]
 class GrammarSource:
     """A grammar in llguidance's form.
 
-    Numbers are kept short in the JSON behind the text ``json_after`` (None: there is none).
+    The JSON after the text ``json_after`` gets only short numbers (None: there is no JSON).
     """
 
     text: str
@@ -64,9 +64,9 @@ class GrammarSource:
 
 
 def json_source(asked: JsonText, check: Check) -> GrammarSource:
-    """The grammar of JSON. Raises `GrammarError`, whose text begins with the path of what is wrong.
+    """The grammar of JSON. Raises `GrammarError`, whose text begins with the path of the mistake.
 
-    ``check`` is called before each step that may take up to a second, and may raise to stop.
+    ``check`` is called before each step that may take up to a second. It may raise to stop.
     """
     schema, _ = holdable(asked.schema, partial(_problem, check), strict=True)
     return GrammarSource(_json_grammar(schema), json_after="")
@@ -74,11 +74,11 @@ def json_source(asked: JsonText, check: Check) -> GrammarSource:
 
 def gbnf_source(asked: Gbnf) -> GrammarSource:
     """The grammar of a text in llama.cpp's notation. Raises `GrammarError`."""
-    # The conversion takes time that grows with the square of the number of rules.
+    # The time of the conversion grows with the square of the number of rules.
     size, rules = len(asked.text.encode()), asked.text.count("::=")
     if size > _MOST_GBNF_BYTES or rules > _MOST_GBNF_RULES:
         raise GrammarError(
-            f"it has {size} bytes and {rules} rules; {_MOST_GBNF_BYTES} bytes and "
+            f"it has {size} bytes and {rules} rules; at most {_MOST_GBNF_BYTES} bytes and "
             f"{_MOST_GBNF_RULES} rules are allowed."
         )
     try:
@@ -98,12 +98,12 @@ def pattern_source(asked: Pattern) -> GrammarSource:
 def inline_json(schema: Mapping[str, Any], what: str, check: Check, *, strict: bool) -> str:
     """A JSON Schema as a part of a grammar in Lark's notation.
 
-    Unless ``strict``, what of it cannot be held is left out and said in the log: ``what`` says
-    whose schema it is. Raises `GrammarError`, whose text begins with the path of what is wrong.
+    Unless ``strict``, parts that cannot be enforced are left out, and the log names them. ``what``
+    says whose schema it is. Raises `GrammarError`, whose text begins with the path of the mistake.
     """
     held, left_out = holdable(schema, partial(_problem, check), strict=strict)
     for text in left_out:
-        _log.warning("%s is not held to all of its schema: %s.", what, text)
+        _log.warning("%s ignores a part of its schema: %s.", what, text)
     return "%json " + json.dumps({**held, "x-guidance": _JSON_STYLE})
 
 
@@ -120,7 +120,7 @@ def _json_grammar(schema: Mapping[str, Any]) -> str:
 
 
 def _problem(check: Check, schema: Mapping[str, Any]) -> Problem | None:
-    """What llguidance finds amiss with a JSON Schema."""
+    """What llguidance finds wrong with a JSON Schema."""
     check()
     error = LLMatcher.validate_grammar(_json_grammar(schema), limits=LIMITS)
     if not error:
@@ -132,9 +132,9 @@ def _problem(check: Check, schema: Mapping[str, Any]) -> Problem | None:
 
 
 def in_plain_words(error: str) -> str:
-    """What llguidance says, without its own notation and what panics print."""
+    """What llguidance says, without its own notation and without what panics print."""
     if error.startswith("NoExtension"):
-        return "no text can fit it."
+        return "no text fits it."
     if "too many" in error.lower() or "too large" in error.lower() or error.startswith("panic"):
         return "it is too large or too complex."
     _, _, reason = error.partition("regex parse error:")

@@ -1,7 +1,7 @@
-"""A JSON Schema as llguidance can hold answers to it, judged with the path of what is wrong.
+"""Adapts a JSON Schema to what llguidance can enforce, and finds the path of what it cannot.
 
 llguidance knows most of JSON Schema 2020-12 and of the drafts since 4. What it does not know is
-left out here, or refused where the caller was promised that all of the schema is kept.
+left out here, or refused if the caller was promised that all of the schema is enforced.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from ..exceptions import GrammarError
 
 Schema = Mapping[str, Any]
 
-# Assertions of JSON Schema that llguidance does not have, with a value that asserts nothing. Other
+# Assertions of JSON Schema that llguidance lacks, with a value that asserts nothing. All other
 # unknown keywords are annotations, as the specification says (JSON Schema Core, 6.5).
 _NOT_HELD: dict[str, Any] = {
     "contains": True,
@@ -29,10 +29,10 @@ _NOT_HELD: dict[str, Any] = {
     "$dynamicRef": None,
     "$recursiveRef": None,
 }
-_ONLY_WITH = {"minContains", "maxContains", "then", "else"}  # what those mean is gone with them
+_ONLY_WITH = {"minContains", "maxContains", "then", "else"}  # they mean nothing without those
 _COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
 
-# Where schemas are inside a schema.
+# Where a schema contains other schemas.
 _MAPS = ("properties", "patternProperties", "$defs", "definitions")
 _LISTS = ("prefixItems", "items", "anyOf", "oneOf", "allOf")
 _SINGLE = ("items", "additionalItems", "additionalProperties")
@@ -45,7 +45,7 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Problem:
-    """What is amiss with a schema: ``wrong`` in itself, or only more than can be held."""
+    """What is the matter with a schema: it is ``wrong``, or only cannot be enforced."""
 
     text: str
     wrong: bool
@@ -55,12 +55,12 @@ Judge = Callable[[Schema], Problem | None]
 
 
 def holdable(schema: Schema, judge: Judge, *, strict: bool) -> tuple[Schema, list[str]]:
-    """``schema`` without what answers cannot be held to, and what that is, with its path.
+    """``schema`` without what cannot be enforced, and a list of what that is, with its paths.
 
-    Objects that list their properties have no others, unless the schema says so: a small model goes
-    on with invented ones for ever. ``judge`` says what is amiss with a schema, or None. Raises
-    `GrammarError` for what is wrong or, with ``strict``, cannot be held; its text begins with the
-    path.
+    Objects that list their properties get no others, unless the schema says so, because a small
+    model would invent more for ever. ``judge`` says what is the matter with a schema, or returns
+    None. Raises `GrammarError` for what is wrong and, with ``strict``, for what cannot be enforced.
+    Its text begins with the path.
     """
     try:
         walk = _Walk(schema, judge)
@@ -80,7 +80,7 @@ def holdable(schema: Schema, judge: Judge, *, strict: bool) -> tuple[Schema, lis
 
 
 class _Walk:
-    """One way through a schema; ``left_out`` says what could not be kept."""
+    """One walk through a schema. ``left_out`` lists what cannot be enforced."""
 
     def __init__(self, root: Schema, judge: Judge) -> None:
         self.left_out: list[str] = []
@@ -88,7 +88,10 @@ class _Walk:
         self._judge_alone = cache(lambda keyword, value: judge({"type": "string", keyword: value}))
 
     def held(self, schema: Any, place: Place, *, joined: bool = False) -> Any:
-        """``schema`` at ``place``, ``joined`` with others that speak of the same value."""
+        """What can be enforced of the ``schema`` at ``place``.
+
+        It is ``joined`` if other schemas describe the same value.
+        """
         if not isinstance(schema, dict):
             return schema
         held: dict[str, Any] = {}
@@ -106,13 +109,13 @@ class _Walk:
             elif self._keeps(keyword, value, here) and not self._counts_options(schema, here):
                 whole = keyword in _COUNTS and isinstance(value, float) and value.is_integer()
                 held[keyword] = int(value) if whole else value
-        # One of several schemas for a value does not know which properties the others allow.
+        # A joined schema does not know which properties the others allow.
         if not joined and _pointer(place) not in self._open and _lists_all_properties(schema):
             held["additionalProperties"] = False
         return held
 
     def _counts_options(self, schema: Schema, place: Place) -> bool:
-        """Whether a keyword limits how many of the optional properties an object has."""
+        """Whether a keyword limits how many optional properties an object has."""
         properties, required = schema.get("properties"), schema.get("required") or []
         if place[-1] not in ("minProperties", "maxProperties") or not (
             isinstance(properties, dict) and isinstance(required, list)
@@ -120,7 +123,7 @@ class _Walk:
             return False
         if all(name in required for name in properties):
             return False
-        self.left_out.append(f"{_shown(place)}: answers cannot be held to this keyword")
+        self.left_out.append(f"{_shown(place)}: this keyword cannot be enforced")
         return True
 
     def _map(self, schemas: Mapping[str, Any], place: Place) -> dict[str, Any]:
@@ -131,9 +134,9 @@ class _Walk:
         }
 
     def _keeps(self, keyword: str, value: Any, place: Place) -> bool:
-        """Whether answers can be held to a keyword."""
+        """Whether a keyword can be enforced."""
         if keyword in _NOT_HELD and value != _NOT_HELD[keyword]:
-            self.left_out.append(f"{_shown(place)}: answers cannot be held to this keyword")
+            self.left_out.append(f"{_shown(place)}: this keyword cannot be enforced")
         if keyword in _NOT_HELD or keyword in _ONLY_WITH:
             return False
         if keyword not in ("format", "pattern") or not isinstance(value, str):
@@ -141,12 +144,12 @@ class _Walk:
         problem = self._judge_alone(keyword, value)
         if problem is not None and keyword == "pattern":
             self.left_out.append(f"{_shown(place)}: {problem.text}")
-        # Formats that are not known are annotations.
+        # Unknown formats are annotations.
         return problem is None
 
 
 def _lists_all_properties(schema: Schema) -> bool:
-    """Whether an object can do without properties that the schema does not list."""
+    """Whether an object needs no properties besides those that the schema lists."""
     properties, required = schema.get("properties"), schema.get("required") or []
     return (
         isinstance(properties, dict)
@@ -157,7 +160,7 @@ def _lists_all_properties(schema: Schema) -> bool:
 
 
 def _is_joined(schema: Schema, keyword: str) -> bool:
-    """Whether the schemas of ``keyword`` speak of a value of which others speak too."""
+    """Whether other schemas describe the same value as the schemas of ``keyword``."""
     if keyword not in _COMBINED:
         return False
     others = {"properties", "$ref", *_COMBINED} - {keyword}
@@ -165,7 +168,7 @@ def _is_joined(schema: Schema, keyword: str) -> bool:
 
 
 def _joined_references(schema: Any) -> Iterator[str]:
-    """The targets of references that speak of a value of which other schemas speak too."""
+    """The targets of references whose values other schemas describe too."""
     if isinstance(schema, dict):
         if not {"properties", *_COMBINED}.isdisjoint(schema):
             yield str(schema.get("$ref"))
@@ -179,7 +182,7 @@ def _joined_references(schema: Any) -> Iterator[str]:
 
 
 def _innermost(root: Schema, problem: Problem, judge: Judge) -> tuple[Place, Problem]:
-    """Where the innermost schema is that has this kind of problem alone, and its problem."""
+    """Where the innermost schema is that has this kind of problem by itself, and its problem."""
     shared = {keyword: root[keyword] for keyword in ("$defs", "definitions") if keyword in root}
     kind = problem.text.partition(": ")[0]
 
@@ -194,7 +197,7 @@ def _innermost(root: Schema, problem: Problem, judge: Judge) -> tuple[Place, Pro
 
 
 def _without(schema: Any, place: Place) -> Any:
-    """``schema`` with any of its alternatives, or else no more than its type, at ``place``."""
+    """``schema``, relaxed at ``place``: oneOf becomes anyOf, or else only the type is kept."""
     if not place and "oneOf" in schema and "anyOf" not in schema:
         return {("anyOf" if key == "oneOf" else key): value for key, value in schema.items()}
     if not place:
@@ -207,7 +210,7 @@ def _without(schema: Any, place: Place) -> Any:
 
 
 def _inside(schema: Schema) -> Iterator[tuple[Place, Any]]:
-    """The schemas just inside ``schema``, each with the steps to it."""
+    """The schemas directly inside ``schema``, each with the steps to it."""
     for keyword, value in schema.items():
         if keyword in _MAPS and isinstance(value, dict):
             yield from (((keyword, name), inner) for name, inner in value.items())
@@ -224,7 +227,7 @@ def _pointer(place: Place) -> str:
 
 
 def _shown(place: Place) -> str:
-    """A path as error messages have it: ``properties.tags.items``, ``anyOf[1]``."""
+    """A path for error messages, such as ``properties.tags.items`` or ``anyOf[1]``."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
-    # It goes into the log too, where it must not begin a line.
+    # It goes into the log too, where it must not start a new line.
     return "".join(c if c.isprintable() else "\ufffd" for c in text[1:201])

@@ -1,4 +1,4 @@
-"""The log-probabilities of tokens, as the model sees them: before any bias, penalty or filter."""
+"""The log-probabilities of tokens as the model gives them, before any bias, penalty or filter."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,9 +12,9 @@ from .tokenizer import Tokenizer
 def log_probability(
     tokenizer: Tokenizer, token: int, logits: NDArray[np.float32] | None, top: int, offset: int
 ) -> TokenLogProbability:
-    """What ``logits`` (float32 [vocab_size], None before the first token) say of ``token``.
+    """What ``logits`` (float32 [vocab_size], None before the first token) say about ``token``.
 
-    With the ``top`` most likely tokens at its place.
+    Includes the ``top`` most likely tokens at its place.
     """
     data = tokenizer.written_bytes(token)
     if logits is None:
@@ -35,10 +35,10 @@ def log_probability(
 
 
 def offsets(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> Iterator[int]:
-    """Where in ``text`` each of its ``tokens`` begins, in characters.
+    """Where each of the ``tokens`` of ``text`` begins in it, in characters.
 
-    What `Tokenizer.encode` added (BOS, EOS, SentencePiece's space) is not in the text, and bytes
-    for which there is no token are in no token.
+    What `Tokenizer.encode` added (BOS, EOS, SentencePiece's space) is not in the text. Bytes
+    without a token are in the text, but in no token.
     """
     pieces = [tokenizer.written_bytes(token) for token in tokens]
     bos, data, added, place = tokenizer.facts.bos, text.encode(), b"", 0
@@ -49,7 +49,7 @@ def offsets(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> Iterator[
         data = added + data
     for piece in pieces:
         if tokenizer.facts.space_prefix and not data.startswith(piece, place):
-            piece = piece.removeprefix(b" ")  # encode adds one behind special tokens too
+            piece = piece.removeprefix(b" ")  # encode adds one after special tokens too
         found = data.find(piece, place)
         if found >= 0:
             place = found

@@ -1,9 +1,9 @@
-"""From logits to a token id.
+"""Chooses a token id from logits.
 
-First comes what OpenAI's fields ask for, logit bias and the penalties for frequency and presence
-(https://platform.openai.com/docs/api-reference/chat/create), then GPT4All's filters in its order
+First come OpenAI's logit bias and its frequency and presence penalties
+(https://platform.openai.com/docs/api-reference/chat/create). GPT4All's filters follow in its order
 (llmodel_backend, `llamamodel.cpp`): repeat penalty, top-k, top-p, min-p, temperature. Top-p and
-min-p see the probabilities at temperature 1.
+min-p use the probabilities at temperature 1.
 """
 
 from collections import Counter, deque
@@ -16,20 +16,20 @@ from ..jobs import Sampling
 
 
 class Sampler:
-    """Chooses the tokens of one answer; ``index`` sets the answers of one request apart."""
+    """Chooses the tokens of an answer. ``index`` makes the answers to a request differ."""
 
     def __init__(self, sampling: Sampling, index: int = 0) -> None:
         self._sampling = sampling
         self._recent: deque[int] = deque(maxlen=sampling.repeat_last_n)
         self._counts: Counter[int] = Counter()
-        # SeedSequence takes no negative numbers, OpenAI's seed is any 64-bit integer.
+        # SeedSequence refuses negative numbers, but OpenAI's seed may be any 64-bit integer.
         seed = None if sampling.seed is None else (sampling.seed % 2**64, index)
         self._random = np.random.default_rng(seed)
 
     def sample(self, logits: NDArray[np.float32]) -> int:
-        """The next token id for ``logits`` (float32 [vocab_size], left unchanged).
+        """The next token id for ``logits`` (float32 [vocab_size]), which stay unchanged.
 
-        Raises `EngineError` when the logits are not numbers, as damaged weights give.
+        Raises `EngineError` if the logits are not numbers, because the weights are damaged.
         """
         token = self._choose(self._repeat_penalised(self._biased(logits)))
         self._recent.append(token)
@@ -63,13 +63,13 @@ class Sampler:
     def _choose(self, logits: NDArray[np.float32]) -> int:
         best = int(logits.argmax())
         if not np.isfinite(logits[best]):
-            raise EngineError("The model's output is not a number: its file is damaged.")
+            raise EngineError("The model's output is not a number, so its file is damaged.")
         if self._sampling.temperature == 0:
             return best
         tokens = self._most_likely(logits)
         distances = logits[tokens].astype(np.float64) - float(logits[best])
         kept = self._nucleus(np.exp(distances))
-        with np.errstate(over="ignore"):  # at a tiny temperature all but the best become 0
+        with np.errstate(over="ignore"):  # at a tiny temperature, all but the best become 0
             cumulative = np.exp(distances[:kept] / self._sampling.temperature).cumsum()
         drawn = np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right")
         return int(tokens[min(drawn, kept - 1)])
@@ -84,7 +84,7 @@ class Sampler:
         return tokens[order]
 
     def _nucleus(self, weights: NDArray[np.float64]) -> int:
-        """How many of the candidates (weights sorted, largest first, 1) top-p and min-p keep."""
+        """How many candidates top-p and min-p keep. ``weights`` are sorted, and the first is 1."""
         kept = len(weights)
         if self._sampling.top_p < 1:
             cumulative = weights.cumsum()

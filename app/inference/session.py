@@ -134,9 +134,7 @@ class Sessions:
                 self._engines.append(self._open_engine())
             except ModelError as error:
                 self._slots = len(self._sessions)
-                _log.warning(
-                    "There is memory for no more than %d KV caches: %s", self._slots, error
-                )
+                _log.warning("There is memory for only %d KV caches: %s", self._slots, error)
             else:
                 self._sessions.insert(0, Session(self._engines[-1]))
         return self._sessions[0]

@@ -1,8 +1,8 @@
-"""The model's chat template: messages in, the prompt's text out.
+"""The model's chat template, which turns messages into the text of a prompt.
 
-The template comes from a GGUF, that is from strangers, and runs in Jinja's sandbox. Its
-surroundings are those of Hugging Face's `apply_chat_template`
-(https://huggingface.co/docs/transformers/chat_templating), for which it was written.
+The template comes with a GGUF from strangers, so it runs in Jinja's sandbox. It gets what Hugging
+Face's `apply_chat_template` gives it, because it was written for that
+(https://huggingface.co/docs/transformers/chat_templating).
 """
 
 import json
@@ -20,15 +20,15 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ..exceptions import PromptError
 from .functions import CALL_BEGIN
 
-# Stands behind a begun answer: whatever the template puts there is cut off. A noncharacter of
-# Unicode, which no tokenizer sees.
+# Marks the end of a begun answer. What the template adds there is cut off, and the mark with it, so
+# no tokenizer sees this noncharacter of Unicode.
 _HERE = "\ufdd1"
 
 
 class ChatTemplate:
-    """A compiled chat template. Raises `PromptError` when the source is not Jinja.
+    """A compiled chat template. Raises `PromptError` if the source is not Jinja.
 
-    ``knows_tools`` says whether it can be given functions and their calls.
+    ``knows_tools`` says whether it can show functions and their calls.
     """
 
     def __init__(self, source: str, bos_token: str, eos_token: str) -> None:
@@ -42,11 +42,11 @@ class ChatTemplate:
             "raise_exception": _raise_exception,
             "strftime_now": _strftime_now,
         }
-        # The form of calls that `tools` has a grammar for.
+        # There is a grammar only for this form of calls.
         self.knows_tools = "tools" in source and CALL_BEGIN in source
         try:
             self._template = environment.from_string(source)
-        # A template is a stranger's program: it can fail in any way, here and below.
+        # A template is a stranger's program and can fail in any way, here and below.
         except Exception as error:
             raise PromptError(f"The model's chat template is broken: {error}") from error
 
@@ -58,9 +58,9 @@ class ChatTemplate:
     ) -> str:
         """The prompt for ``messages``, up to where the assistant's answer begins.
 
-        A last message of the assistant is the beginning of the answer. ``tools`` are OpenAI's
-        objects, for a template that ``knows_tools``; ``variables`` are what a request gives to the
-        template itself. Raises `PromptError` with the template's own words when it refuses the
+        If the last message is the assistant's, it is the beginning of the answer. ``tools`` are
+        OpenAI's objects, for a template that ``knows_tools``. ``variables`` are the request's, for
+        the template itself. Raises `PromptError` with the template's own words if it refuses the
         messages.
         """
         begun = messages[-1]["content"].strip() if _is_begun(messages) else ""
@@ -91,12 +91,12 @@ class ChatTemplate:
 
 
 class _Generation(Extension):
-    """``{% generation %}``, which marks what the assistant says: it is for training only."""
+    """``{% generation %}``, which marks what the assistant says. Only training needs it."""
 
     tags = {"generation"}
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
-        """What is in the block."""
+        """The contents of the block."""
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
@@ -107,10 +107,10 @@ def _is_begun(messages: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _without_contents(words: str, messages: Sequence[Mapping[str, Any]]) -> str:
-    """A template's ``words`` without what they quote of the messages."""
+    """A template's ``words`` without their quotes from the messages."""
     contents = [str(message.get("content", "")).strip() for message in messages]
     for content in sorted(contents, key=len, reverse=True):
-        # Shorter ones are in many words by chance.
+        # A shorter one may be part of the words by chance.
         if len(content) >= 5:
             words = words.replace(content, "...")
     return words[:500]
@@ -131,7 +131,7 @@ def _tojson(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    """JSON as it is; Jinja's own filter would escape it for HTML."""
+    """JSON as it is. Jinja's own filter would escape it for HTML."""
     return json.dumps(
         value,
         ensure_ascii=ensure_ascii,

@@ -1,7 +1,7 @@
-"""Text to token ids and back, with the ids that llama.cpp gives.
+"""Turns text into token ids and back, with the same ids as llama.cpp.
 
-Special tokens are cut out here, the longest first, as llama.cpp does it; libraries take the
-leftmost.
+Special tokens are cut out here, the longest first, like llama.cpp does. Libraries take the leftmost
+first.
 """
 
 import re
@@ -12,17 +12,17 @@ from ..exceptions import ModelError
 from ..models.facts import VocabularyFacts
 from .codecs import CODECS, Codec
 
-# A control token that stands in somebody's text is kept apart from the template's own by
-# this noncharacter, which Unicode reserves for such internal use.
+# Tells a control token in somebody's text from the template's own. Unicode reserves this
+# noncharacter for such internal use.
 _MARK = "\ufdd0"
 _BREAK, _LITERAL_MARK = f"{_MARK}1", f"{_MARK}0"
 
-# What C's isspace() knows, which is what llama.cpp asks.
+# What C's isspace() accepts, because llama.cpp calls it.
 _C_SPACE = " \t\n\v\f\r"
 
 
 class Tokenizer:
-    """Encodes prompts and decodes answers with one model's tokens."""
+    """Encodes prompts and decodes answers with the tokens of a model."""
 
     def __init__(self, codec: Codec, facts: VocabularyFacts) -> None:
         self.size = facts.size
@@ -47,8 +47,8 @@ class Tokenizer:
     def encode(self, text: str, *, protected: bool = False) -> list[int]:
         """The token ids of ``text``, in which control tokens count as such.
 
-        With ``protected``, what went through `protect` counts as the text that it was. BOS
-        and EOS are added as the model wants it, BOS not a second time.
+        With ``protected``, a text that `protect` returned counts as the original text. BOS and EOS
+        are added as the model wants it, but BOS never twice.
         """
         ids: list[int] = []
         for part in self._partition(text):
@@ -68,9 +68,9 @@ class Tokenizer:
         return [*ids, eos] if self.facts.add_eos and eos is not None else ids
 
     def encode_fragment(self, text: str) -> list[int]:
-        """The token ids of ``text`` inside an answer: exactly its bytes, all of it text.
+        """The token ids of ``text`` inside an answer. No part of it counts as a control token.
 
-        Nothing is added, neither BOS and EOS nor SentencePiece's space.
+        Nothing is added: no BOS, no EOS and no space of SentencePiece's.
         """
         ids: list[int] = []
         for part in self._partition(self.protect(text)):
@@ -82,19 +82,19 @@ class Tokenizer:
         return ids
 
     def protect(self, text: str) -> str:
-        """``text`` so marked that `encode` reads no control token in it."""
+        """``text`` with marks that keep `encode` from reading control tokens in it."""
         text = text.replace(_MARK, _LITERAL_MARK)
         return self._control_pattern.sub(lambda m: m[0][0] + _BREAK + m[0][1:], text)
 
     def token_bytes(self, token: int) -> bytes:
-        """The bytes that a token adds to a text: none for control tokens and unused ids."""
+        """The bytes that a token adds to a text. Control tokens and unused ids add none."""
         return b"" if token in self._control_ids else self.written_bytes(token)
 
     def text(self, tokens: Sequence[int]) -> str:
-        """The text of ``tokens``, control tokens included, as a prompt would hold it."""
+        """The text of ``tokens`` as a prompt would have it, including control tokens."""
         parts = [self.written_bytes(token) for token in tokens]
         if self.facts.space_prefix:
-            # The space that `encode` put in front of the text.
+            # `encode` put this space in front of the text.
             first = 1 if list(tokens[:1]) == [self.facts.bos] else 0
             parts[first : first + 1] = [
                 part.removeprefix(b" ") for part in parts[first : first + 1]
@@ -102,13 +102,13 @@ class Tokenizer:
         return b"".join(parts).decode(errors="replace")
 
     def written_bytes(self, token: int) -> bytes:
-        """The bytes of a token as a prompt would hold it: control tokens have theirs."""
+        """The bytes of a token as a prompt would have it, also those of a control token."""
         if token in self._special_bytes:
             return self._special_bytes[token]
         return b"" if token in self._silent else self._codec.token_bytes(token)
 
     def _partition(self, text: str) -> list[str | int]:
-        """``text`` cut at special tokens, the longest token first, as llama.cpp does."""
+        """``text`` cut at special tokens, the longest token first, like llama.cpp does."""
         parts: list[str | int] = [text]
         for token in self._longest_first:
             if token in text:
@@ -125,5 +125,5 @@ class Tokenizer:
 
 
 def _unprotected(text: str) -> str:
-    """What `Tokenizer.protect` was given, of a text without control tokens."""
+    """Undoes `Tokenizer.protect` in a text without control tokens."""
     return text.replace(_BREAK, "").replace(_LITERAL_MARK, _MARK)

@@ -1,1 +1,1 @@
-"""What lies on the disk, where nothing runs: the models folder and what is known of its files."""
+"""Models on the disk: the models folder and what is known about its files. Nothing runs here."""

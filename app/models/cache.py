@@ -1,13 +1,13 @@
-"""What is known of each GGUF and what was made from it, kept in the cache folder.
+"""The cache folder: what is known about each GGUF, and what was made from it.
 
-An entry is a folder, named by the file's path and identity:
+An entry is a folder, named after the file's path and identity:
 
 - ``judgement.json``: the file's `Facts`, or why it cannot be used;
 - ``tokenizer``: the tokenizer in its library's own format;
 - ``weights.gguf``: what ctransformers loads, unless it can load the file itself;
 - ``sizes.json``: the sizes of these two in bytes, written last.
 
-All of it can be deleted at any time.
+You can delete all of it at any time.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from .facts import Facts, Judgement, Plan, VocabularyFacts
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 4  # raised when what was judged or prepared before must be made again
+_VERSION = 4  # increased when older entries must be made again
 _HEADER_BYTES = 1 << 20
 _JUDGEMENT, _TOKENIZER, _WEIGHTS, _SIZES = (
     "judgement.json", "tokenizer", "weights.gguf", "sizes.json",
@@ -52,14 +52,14 @@ class PreparedModel:
 
 
 class ModelCache:
-    """Judges and prepares GGUFs, each version of a file once."""
+    """Judges and prepares GGUFs, each version of a file only once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._judgements = ByVersion(self._judgement)
 
     def judge(self, path: Path) -> Judgement:
-        """What the GGUF at ``path`` is. Raises `ModelError` when it cannot be used."""
+        """What the GGUF at ``path`` is. Raises `ModelError` if it cannot be used."""
         try:
             judgement = self._judgements.get(path)
         except OSError as error:
@@ -76,10 +76,10 @@ class ModelCache:
             return False
 
     def prepare(self, path: Path) -> PreparedModel:
-        """The GGUF at ``path``, ready to be loaded. Raises `ModelError` when that is impossible."""
+        """The GGUF at ``path``, ready to be loaded. Raises `ModelError` if that is impossible."""
         try:
             entry = self._entry(path)
-            if not (entry / _JUDGEMENT).exists():  # somebody has deleted the cache
+            if not (entry / _JUDGEMENT).exists():  # the cache was deleted
                 self._judgements.forget(path)
             judgement = self.judge(path)
             if not _is_whole(entry):
@@ -93,17 +93,17 @@ class ModelCache:
         return PreparedModel(judgement.facts, judgement.plan, weights, entry / _TOKENIZER)
 
     def forget(self, path: Path) -> None:
-        """Deletes what was made from the file that is, or was, at ``path``."""
+        """Deletes what was made from the file at ``path``, which may be gone."""
         for entry in self._entries_of(path):
             shutil.rmtree(entry)
 
     def _judgement(self, path: Path) -> Judgement | str:
-        """From the entry, or made now: what the file is, or the reason why it cannot be used."""
+        """What the file is, or why it cannot be used, from the entry or from the file itself."""
         entry = self._entry(path)
         try:
             return _read_judgement(entry)
         except (OSError, ValueError, TypeError, KeyError):
-            pass  # nothing there, or damaged: judged again
+            pass  # missing or damaged: the file is judged again
         found: Judgement | str
         try:
             found = _judge(path)
@@ -115,13 +115,13 @@ class ModelCache:
             entry.mkdir(parents=True, exist_ok=True)
             with replacing(entry / _JUDGEMENT) as new:
                 new.write_text(json.dumps({"path": str(path), **kept}), encoding="utf-8")
-        except OSError as error:  # a full disk: the judgement stands
+        except OSError as error:  # such as a full disk; the judgement is still right
             _log.warning("%s cannot be written: %s", entry / _JUDGEMENT, error)
         return found
 
     def _prepare(self, path: Path, entry: Path) -> None:
-        """Makes ``entry`` whole. The caller holds the cache's lock."""
-        # Not at the top: a server that only lists models needs none of it.
+        """Completes ``entry``. The caller holds the cache's lock."""
+        # Imported here because a server that only lists models does not need it.
         from ..engines import engine_room
         from ..inference.codecs import CODECS
         from .gguf_file import read_gguf
@@ -144,12 +144,12 @@ class ModelCache:
         _log.info("%s is prepared.", path.name)
 
     def _clean(self, path: Path, keep: Path) -> None:
-        """Deletes what was made from other versions of the file, and from files that are gone."""
+        """Deletes what was made from other versions of the file and from files that are gone."""
         for entry in self._folder.iterdir():
             if entry != keep and entry.is_dir():
                 source = _source(entry)
                 if source is None or source == path or not source.exists():
-                    # Windows keeps what a running server has open; it is deleted next time.
+                    # Windows keeps files that a running server has open. Next time, they go.
                     shutil.rmtree(entry, ignore_errors=True)
         if keep.exists():
             for leftover in keep.glob(".new-*"):
@@ -167,7 +167,7 @@ class ModelCache:
 
 
 def _judge(path: Path) -> Judgement:
-    # Not at the top: what is known already needs none of it.
+    # Imported here because files that were judged before do not need it.
     from .gguf_file import read_gguf
     from .judging import judge
 
@@ -184,7 +184,7 @@ def _read_judgement(entry: Path) -> Judgement | str:
 
 
 def _source(entry: Path) -> Path | None:
-    """The GGUF from which an entry was made; None when nobody knows."""
+    """The GGUF from which an entry was made; None if it is unknown."""
     try:
         return Path(json.loads((entry / _JUDGEMENT).read_text(encoding="utf-8"))["path"])
     except (OSError, ValueError, TypeError, KeyError):
@@ -204,7 +204,7 @@ def _file_sizes(entry: Path) -> dict[str, int]:
 
 
 def _report(path: Path, size: int) -> Callable[[int], None]:
-    """A function that takes the numbers of bytes written and tells the log how far that is."""
+    """A function that takes the numbers of bytes written and logs the progress."""
     _log.info("Preparing %s for the engine, %d MiB; this happens once.", path.name, size >> 20)
     done, last = 0, time.monotonic()
 

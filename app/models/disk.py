@@ -1,4 +1,4 @@
-"""Files that change, and room for them on the disk."""
+"""Versions of files, and the room for files on a disk."""
 
 import hashlib
 import shutil
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-_SPARE_BYTES = 64 << 20  # that a disk shall have left
+_SPARE_BYTES = 64 << 20  # to leave free on the disk
 _BLOCK = 1 << 20
 
 Result = TypeVar("Result")
@@ -16,7 +16,7 @@ Version = tuple[int, int]
 
 
 def version(path: Path) -> Version:
-    """That of the file at ``path``. Raises `OSError`."""
+    """The version of the file at ``path``. Raises `OSError`."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns
 
@@ -29,7 +29,7 @@ class ByVersion(Generic[Result]):
         self._known: dict[Path, tuple[Version, Result]] = {}
 
     def get(self, path: Path) -> Result:
-        """What was read of the file as it is now. Raises `OSError`."""
+        """What ``read`` returns for the file in its current version. Raises `OSError`."""
         now = version(path)
         known = self._known.get(path)
         if known is None or known[0] != now:
@@ -37,12 +37,12 @@ class ByVersion(Generic[Result]):
         return known[1]
 
     def forget(self, path: Path) -> None:
-        """Reads the file again next time."""
+        """Makes `get` read the file again."""
         self._known.pop(path, None)
 
 
 def lacking(folder: Path, size: int) -> str | None:
-    """What to say if the disk of ``folder`` has no room for ``size`` bytes; otherwise None."""
+    """What to say if the disk of ``folder`` has no room for ``size`` bytes; None if it has."""
     free = shutil.disk_usage(folder).free
     if free >= size + _SPARE_BYTES:
         return None

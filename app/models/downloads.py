@@ -1,7 +1,7 @@
-"""Getting model files from the web and from Hugging Face's hub, which huggingface_hub does.
+"""Downloads model files from the web and from Hugging Face's hub with huggingface_hub.
 
-What is under way is in a hidden folder of the models folder, so that nothing half is a model
-and the last step is a rename. What was broken off goes on where it stopped.
+An unfinished file is in a hidden folder of the models folder. So it is never taken for a model,
+and the last step is a rename. An interrupted download resumes where it stopped.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ _BLOCK = 1 << 20
 
 
 class DownloadError(Exception):
-    """A file could not be had; the text says why and what to do."""
+    """A file could not be fetched. The text says why and what to do."""
 
 
 def is_url(source: str) -> bool:
-    """Whether ``source`` is an address and no path."""
+    """Whether ``source`` is a URL rather than a path."""
     return source.lower().startswith(("http://", "https://"))
 
 
@@ -36,13 +36,13 @@ def name_in(url: str) -> str:
 
 
 def download(url: str, folder: Path) -> Path:
-    """Downloads ``url`` into a hidden folder of ``folder``, or the rest of it.
+    """Downloads ``url``, or what is still missing of it, into a hidden folder of ``folder``.
 
-    Returns the path of the whole file, which has the name in the URL. Raises `DownloadError`.
+    Returns the path of the complete file, which has the name in the URL. Raises `DownloadError`.
     """
     with _explained(f"{url} cannot be downloaded"):
         metadata = get_hf_file_metadata(url, token=False)
-        # Another version of the file must not be continued.
+        # With the ETag, because a download must not resume with another version of the file.
         path = _under_way(folder, f"{url} {metadata.etag}") / name_in(url)
         done = path.stat().st_size if path.exists() else 0
         _check_disk(folder, (metadata.size or 0) - done)
@@ -52,10 +52,10 @@ def download(url: str, folder: Path) -> Path:
 
 
 def pull(repository: str, filename: str, folder: Path) -> Path:
-    """Downloads a file of a repository on the hub that ``HF_ENDPOINT`` names, or Hugging Face's.
+    """Downloads a file from a repository on Hugging Face's hub, or on ``HF_ENDPOINT`` if it is set.
 
-    Returns the path of the whole file in a hidden folder of ``folder``; its sum is that of the
-    hub. Raises `DownloadError`.
+    Returns the path of the complete file in a hidden folder of ``folder``. Its checksum is the
+    hub's. Raises `DownloadError`.
     """
     endpoint = os.environ.get("HF_ENDPOINT")
     with _explained(f"{filename} of {repository} cannot be downloaded"):
@@ -64,11 +64,11 @@ def pull(repository: str, filename: str, folder: Path) -> Path:
         _check_disk(folder, metadata.size or 0)
         work = _under_way(folder, f"{url} {metadata.etag}")
         path = Path(hf_hub_download(repository, filename, local_dir=work, endpoint=endpoint))
-    # Large files have their SHA-256 for an ETag, small ones a Git hash.
+    # The ETag of a large file is its SHA-256, that of a small one a Git hash.
     if len(metadata.etag or "") == 64 and sha256(path) != metadata.etag:
         discard(path)
         raise DownloadError(
-            f"{filename} came damaged: its sum is not the hub's. It was deleted; try again."
+            f"{filename} is damaged: its checksum is not the hub's. It was deleted; try again."
         )
     return path
 
@@ -89,15 +89,15 @@ def copy(source: Path, folder: Path, progress: Callable[[int], None]) -> Path:
 
 
 def discard(path: Path) -> None:
-    """Deletes what was put together for ``path``, one of the above functions' results."""
+    """Deletes the hidden folder of ``path``, which one of the functions above returned."""
     work = next(folder for folder in path.parents if folder.parent.name == _UNDER_WAY)
     shutil.rmtree(work)
-    with suppress(OSError):  # others may be under way
+    with suppress(OSError):  # other downloads may be running
         work.parent.rmdir()
 
 
 def _under_way(folder: Path, what: str) -> Path:
-    """The hidden folder in which ``what`` is put together; made if it is not there."""
+    """The hidden folder for ``what``. Creates it if it is missing."""
     path = folder / _UNDER_WAY / hashlib.sha256(what.encode()).hexdigest()[:16]
     path.mkdir(parents=True, exist_ok=True)
     return path
@@ -116,9 +116,9 @@ def _explained(failure: str) -> Iterator[None]:
         yield
     except DownloadError:
         raise
-    # The hub's errors, those of whatever HTTP library it uses, and the disk's have no common base.
+    # The errors of the hub, of its HTTP library and of the disk have no common base.
     except Exception as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0].rstrip(".")
         raise DownloadError(
-            f"{failure}: {reason}. Run the same command again to go on where it stopped."
+            f"{failure}: {reason}. Run the same command again to resume where it stopped."
         ) from error

@@ -1,17 +1,17 @@
-"""What is known of a GGUF, without what reads it."""
+"""What is known about a GGUF, apart from the code that reads it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class VocabularyFacts:
-    """What a GGUF says of its tokens, beside their texts.
+    """What a GGUF says about its tokens, except their texts.
 
     ``kind`` is ``gpt2`` (byte-level BPE, pre-tokenizer ``pre``) or ``llama`` (SentencePiece).
-    ``control`` and ``user_defined`` are tokens that are found in a text before all others, by
-    text. White space after those of ``strip_after`` is dropped. ``byte_tokens`` are the ids
-    of the 256 bytes (SentencePiece), ``silent`` those of tokens that add no text.
-    ``end_tokens`` end an answer. ``longest_token`` is the number of bytes of the longest, or more.
+    ``control`` and ``user_defined`` map texts to the tokens that are found before all others. White
+    space after the tokens in ``strip_after`` is dropped. ``byte_tokens`` are the ids of the 256
+    bytes (SentencePiece). ``silent`` tokens add no text. ``end_tokens`` end an answer. No token is
+    longer than ``longest_token`` bytes.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class VocabularyFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a GGUF says of its model. ``weight_type`` is that of most weights."""
+    """What a GGUF says about its model. ``weight_type`` is the type of most weights."""
 
     architecture: str
     weight_type: str
@@ -46,9 +46,9 @@ class Facts:
 class Plan:
     """How an engine can run a model.
 
-    ``engine`` is its name, ``context_length`` the largest one in tokens. ``copy_bytes`` is the size
-    of the copy that the engine loads; 0 when it loads the file itself. A token of the context takes
-    ``token_bytes`` of memory.
+    ``engine`` is the engine's name. ``context_length`` is the longest possible one, in tokens.
+    ``copy_bytes`` is the size of the copy that the engine loads; 0 if it loads the file itself.
+    A token of the context takes ``token_bytes`` of memory.
     """
 
     engine: str
@@ -59,7 +59,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A GGUF that can be used: what it is, and how."""
+    """What a usable GGUF is, and how it can be run."""
 
     facts: Facts
     plan: Plan

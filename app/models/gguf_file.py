@@ -1,4 +1,4 @@
-"""Reading a GGUF within its bounds: metadata and tensor table, whatever the file claims.
+"""Reads a GGUF's metadata and tensor table without leaving its bounds, whatever it claims.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -14,15 +14,15 @@ from gguf.gguf_reader import ReaderField, ReaderTensor
 
 from ..exceptions import ModelError
 
-# Far above every model, and low enough that a file which claims more is given up at once.
+# Far more than any model has, but low enough to refuse files that claim more at once.
 _MOST_KEYS, _MOST_TENSORS, _LONGEST_LIST = 10_000, 100_000, 4_000_000
 
 
 class _Reader(gguf.GGUFReader):
     """gguf 0.19's reader, made safe and fast by overriding three of its private methods.
 
-    It reads past the end of a file as nothing, as often as the file says, and takes 35 µs
-    for each element of a list: seconds for a vocabulary.
+    Past the end of a file, the original reads nothing, as often as the file says. It also takes
+    35 µs for each element of a list, and so seconds for a vocabulary.
     """
 
     def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
@@ -78,7 +78,7 @@ class _Reader(gguf.GGUFReader):
 
 
 class GGUFFile:
-    """The metadata and the tensor table of a GGUF; tensor data stay on the disk.
+    """The metadata and the tensor table of a GGUF. Tensor data stay on the disk.
 
     ``tensors`` are gguf's, by name: ``shape`` (the length of a row first), ``tensor_type``,
     ``n_bytes``, ``data_offset`` in bytes.
@@ -90,51 +90,51 @@ class GGUFFile:
         self._fields = reader.fields
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a metadata key as Python's own type, or ``default``.
+        """The value of a metadata key as one of Python's own types, or ``default``.
 
-        Raises `ModelError` when a text in it is no UTF-8.
+        Raises `ModelError` if a text in it is not UTF-8.
         """
         field = self._fields.get(key)
         try:
             return default if field is None else field.contents()
         except UnicodeDecodeError as error:
-            raise self.unusable(f"{key} is no UTF-8.") from error
+            raise self.unusable(f"{key} is not UTF-8.") from error
 
     def typed(self, key: str, kind: type, default: Any = None) -> Any:
-        """Like `get`, for a scalar; raises `ModelError` when the value is not of ``kind``."""
+        """Like `get`, for a scalar. Raises `ModelError` if the value is not of ``kind``."""
         value = self.get(key, default)
         if value is not default and type(value) is not kind:
             raise self.unusable(f"it has no valid {key}.")
         return value
 
     def list_of(self, key: str, kind: type) -> list[Any]:
-        """The list at ``key``; raises `ModelError` unless there is one, all of ``kind``."""
+        """The list at ``key``. Raises `ModelError` unless it is a list of ``kind``."""
         values = self.get(key)
         if not isinstance(values, list) or not all(type(value) is kind for value in values):
             raise self.unusable(f"it has no valid {key}.")
         return values
 
     def kinds(self) -> Iterator[tuple[str, list[gguf.GGUFValueType]]]:
-        """Each metadata key with its GGUF type, and for lists that of the elements."""
+        """Each metadata key with its GGUF type and, for lists, the type of the elements."""
         for key, field in self._fields.items():
             yield key, field.types
 
     def unusable(self, reason: str) -> ModelError:
-        """The error that says why this file cannot be used."""
+        """An error that says why this file cannot be used."""
         return ModelError(f"{self.path.name} cannot be used: {reason}")
 
 
 def read_gguf(path: Path) -> GGUFFile:
     """Reads a GGUF's metadata and tensor table.
 
-    Raises `ModelError` with the reason when the file is damaged or something else.
+    Raises `ModelError` with the reason if the file is damaged or is not a GGUF.
     """
     try:
         reader = _Reader(path)
-    # The reader has no error class of its own: what is out of bounds surfaces as any of these.
+    # The reader has no error class of its own. Damage shows as any of these.
     except (ValueError, LookupError, OverflowError, RecursionError, TypeError) as error:
         raise ModelError(
-            f"{path.name} cannot be used: it is damaged, truncated or no GGUF ({error})."
+            f"{path.name} cannot be used: it is damaged, truncated or not a GGUF ({error})."
         ) from error
     except OSError as error:
         raise ModelError(f"{path.name} cannot be read: {error.strerror or error}.") from error

@@ -10,7 +10,7 @@ from .vocabulary import judge_vocabulary
 
 
 def judge(file: GGUFFile) -> Judgement:
-    """Reads and judges a GGUF. Raises `ModelError` with the reasons when no engine can run it."""
+    """Reads and judges a GGUF. Raises `ModelError` with the reasons if no engine can run it."""
     rooms = engine_rooms()
     architecture = file.get("general.architecture")
     known = [name for room in rooms for name in room.ARCHITECTURES]

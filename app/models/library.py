@@ -1,4 +1,4 @@
-"""The models folder: which GGUF files there are, what they are called, which can be used."""
+"""The models folder: its GGUF files, their names, and which of them can be used."""
 
 import stat
 from collections.abc import Callable, Iterator
@@ -14,10 +14,10 @@ from .facts import Judgement, Plan
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """What the file ``NAME.json`` beside ``NAME.gguf`` says; None leaves it to the server.
+    """What the file ``NAME.json`` beside ``NAME.gguf`` says. None lets the server choose.
 
-    ``max_length`` is the number of tokens of a chat's answer when the request sets none;
-    ``context_length`` counts tokens too.
+    ``max_length`` limits the tokens of a chat's answer if the request sets no limit.
+    ``context_length`` is in tokens too.
     """
 
     name: str | None = None
@@ -34,10 +34,9 @@ class ModelSettings:
 class ModelFile:
     """A GGUF file in the models folder.
 
-    ``name`` is what ``/v1/models`` shows: that of its settings, or else the path below the
-    folder, with ``/`` on every system and without ``.gguf``. ``version`` is the file's size in
-    bytes and its modification time in nanoseconds: a file that took another's place is
-    another model. ``problem`` says why it cannot be used.
+    ``name`` is what ``/v1/models`` shows: the name in its settings, or else the path below the
+    folder, with ``/`` on every system and without ``.gguf``. ``version`` tells when another file
+    has taken its place, which is then another model. ``problem`` says why it cannot be used.
     """
 
     name: str
@@ -48,7 +47,7 @@ class ModelFile:
 
     @property
     def settings_path(self) -> Path:
-        """Where its settings are, if it has some."""
+        """Where its settings are, if it has any."""
         return self.path.with_suffix(".json")
 
     def context_length(self, plan: Plan, usual: int) -> int:
@@ -57,10 +56,10 @@ class ModelFile:
 
 
 class Library:
-    """The models folder, read anew at every question: a file put there is there at once.
+    """The models folder. It is read again for every call, so a new file can be used at once.
 
-    ``judge`` says what a GGUF is, ``read_settings`` those of a settings file; both
-    raise `ModelError`.
+    ``judge`` says what a GGUF is, and ``read_settings`` reads a settings file. Both raise
+    `ModelError`.
     """
 
     def __init__(
@@ -76,11 +75,11 @@ class Library:
         self._default_name = default_name
 
     def models(self) -> list[ModelFile]:
-        """All models that can be used, sorted by name without regard to case."""
+        """All models that can be used, sorted by name regardless of case."""
         return [model for model in self.files() if model.problem is None]
 
     def files(self) -> list[ModelFile]:
-        """All GGUF files, sorted by name, those with a problem among them."""
+        """All GGUF files, also those with a problem, sorted by name."""
         files = sorted(self._scan(), key=lambda model: (model.name.casefold(), model.path))
         named: dict[str, ModelFile] = {}
         for i, file in enumerate(files):
@@ -91,9 +90,9 @@ class Library:
         return files
 
     def find(self, name: str) -> ModelFile | None:
-        """The file of that display name, or else file name, or else file stem, or ``None``.
+        """The file with that display name, or else that file name, or else that stem, or None.
 
-        One that can be used goes before one that cannot.
+        A file that can be used comes before one that cannot.
         """
         files = sorted(self.files(), key=lambda file: file.problem is not None)
         called = [(f.name, self._path_name(f.path), f.path.name, f.path.stem) for f in files]
@@ -103,9 +102,9 @@ class Library:
         return None
 
     def default(self) -> ModelFile:
-        """The model named by ``GPT4ALL_MODEL``, or else the first of the folder.
+        """The model that ``GPT4ALL_MODEL`` names, or else the first one in the folder.
 
-        Raises `NoModel` when there is none; its text says what to do.
+        Raises `NoModel` if there is none. Its text says what to do.
         """
         models = self.models()
         if self._default_name is not None:
@@ -118,19 +117,19 @@ class Library:
         if models:
             return models[0]
         raise NoModel(
-            f"There is no model in {self.folder} that can be used. Put a .gguf file there, or run "
-            "`flask --app wsgi models default` to download a small one; "
-            "`flask --app wsgi models list` says what is wrong with those that are there."
+            f"There is no usable model in {self.folder}. Put a .gguf file there, or run "
+            "`flask --app wsgi models default` to download a small one. "
+            "`flask --app wsgi models list` says why existing files cannot be used."
         )
 
     def _scan(self) -> Iterator[ModelFile]:
         for path in self.folder.rglob("*"):
             relative = path.relative_to(self.folder)
-            # Hidden ones are macOS' resource forks and downloads under way.
+            # Hidden files are macOS' resource forks and unfinished downloads.
             hidden = any(part.startswith(".") for part in relative.parts)
             if path.suffix.lower() != ".gguf" or hidden:
                 continue
-            # What cannot be looked at, or is gone by now, is no model.
+            # A file that cannot be accessed, or is gone by now, is not a model.
             with suppress(OSError):
                 status = path.stat()
                 if stat.S_ISREG(status.st_mode):

@@ -1,7 +1,8 @@
 """How byte-level BPE cuts a text into words, for each `tokenizer.ggml.pre` of a GGUF.
 
-A text is cut into the matches of the first regular expression and what is between them, each
-of these by the next one. They are those of llama.cpp's src/llama-vocab.cpp (October 2026).
+The first regular expression cuts a text into its matches and what is between them. The next one
+cuts each of these pieces, and so on. The expressions come from llama.cpp's src/llama-vocab.cpp
+(October 2026).
 """
 
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
@@ -12,7 +13,7 @@ _LLAMA3 = (
 )
 _QWEN2 = _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 _DIGITS = (r"\p{N}", _GPT2)
-# The letters that have two cases, as DeepSeek LLM's tokenizer.json lists them.
+# The letters that have two cases, as listed in DeepSeek LLM's tokenizer.json.
 _CASED = (
     "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕ"
     "Ἐ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u1f7dᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-\u1fd3ῖ-\u1fdbῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎ"
@@ -20,7 +21,7 @@ _CASED = (
 )
 PATTERNS = {
     "default": (r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", "[0-9][0-9][0-9]"),
-    # The punctuation begins with U+3000 there, which llama.cpp takes for a space before.
+    # Its punctuation begins with U+3000, which llama.cpp treats as a space before it.
     "deepseek-llm": (
         "[\r\n]", _CASED, "\\s?[!-/:-~！-／：-～‘-‟、。]+", r"\s+$",
         "[一-龥ࠀ-一가-퟿]+", r"\p{N}+",

@@ -1,6 +1,6 @@
-"""A model's tokens as its GGUF describes them, with llama.cpp's rules for what they mean.
+"""A model's tokens as its GGUF describes them.
 
-The rules are those of llama.cpp's src/llama-vocab.cpp (October 2026).
+The rules for what they mean are those of llama.cpp's src/llama-vocab.cpp (October 2026).
 """
 
 import re
@@ -15,7 +15,7 @@ from .pre_tokenizers import PATTERNS
 BYTES = {character: byte for byte, character in bytes_to_unicode().items()}
 """Byte-level BPE writes each byte as one printable character (GPT-2, `encoder.py`)."""
 
-# Tokens that end an answer beside those that the metadata name (`special_eog_ids`).
+# Tokens that end an answer, besides those that the metadata name (`special_eog_ids`).
 _END_TOKENS = frozenset(
     {
         "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>",
@@ -41,7 +41,7 @@ _AUDIBLE = frozenset(
     }
 )  # fmt: skip
 
-# Byte-level vocabularies whose prompts begin with BOS unless the metadata say otherwise.
+# Byte-level vocabularies whose prompts begin with BOS, unless the metadata say otherwise.
 _PRE_WITH_BOS = frozenset({"llama3", "llama-v3", "llama-bpe", "falcon3", "tekken"})
 
 
@@ -52,7 +52,7 @@ def token_texts(file: GGUFFile) -> list[str]:
 
 
 def token_types(file: GGUFFile, size: int) -> list[int]:
-    """The tokens' types by id, of `gguf.TokenType`'s values. Raises `ModelError`."""
+    """The tokens' types by id, as values of `gguf.TokenType`. Raises `ModelError`."""
     if file.get("tokenizer.ggml.token_type") is None:
         return [int(TokenType.NORMAL)] * size
     types = file.list_of("tokenizer.ggml.token_type", int)
@@ -62,17 +62,17 @@ def token_types(file: GGUFFile, size: int) -> list[int]:
 
 
 def judge_vocabulary(file: GGUFFile) -> VocabularyFacts:
-    """Reads and judges what makes the tokens. Raises `ModelError` with the reason."""
+    """Reads and judges the vocabulary. Raises `ModelError` with the reason."""
     kind = file.get("tokenizer.ggml.model")
     if kind not in ("gpt2", "llama"):
         raise file.unusable(
-            f"its tokenizer is {kind!r}; 'llama' (SentencePiece) and 'gpt2' (byte-level BPE) "
+            f"its tokenizer is {kind!r}; only 'llama' (SentencePiece) and 'gpt2' (byte-level BPE) "
             "run here."
         )
     tokens = token_texts(file)
     ids = {token: i for i, token in enumerate(tokens)}
     if not tokens or len(ids) < len(tokens):
-        raise file.unusable("its vocabulary is empty or holds a token twice.")
+        raise file.unusable("its vocabulary is empty or has a token twice.")
     types = token_types(file, len(tokens))
     bos, eos = _begin_and_end(file, kind, types)
     end_tokens = {ids[token] for token in _END_TOKENS & ids.keys()}
@@ -120,30 +120,30 @@ def judge_vocabulary(file: GGUFFile) -> VocabularyFacts:
         ("eos", facts.add_eos, facts.eos),
     ):
         if add and token is None:
-            raise file.unusable(f"its prompts need a token that it does not name: {name}_token_id.")
+            raise file.unusable(f"its prompts need {name}_token_id, which is missing.")
     return facts
 
 
 def judge_tokenizer(file: GGUFFile, facts: VocabularyFacts) -> None:
-    """Raises `ModelError` with the reason when no tokenizer can be built."""
+    """Raises `ModelError` with the reason if no tokenizer can be built."""
     if facts.kind == "llama":
         if len(file.list_of("tokenizer.ggml.scores", float)) < facts.size:
             raise file.unusable("it has fewer scores than tokens.")
         return
     if facts.pre not in PATTERNS:
         raise file.unusable(
-            f"its pre-tokenizer is {facts.pre!r}; those that run here are "
+            f"its pre-tokenizer is {facts.pre!r}; only these run here: "
             f"{', '.join(map(repr, PATTERNS))}."
         )
     tokens = set(token_texts(file)) | BYTES.keys()
     for merge in file.list_of("tokenizer.ggml.merges", str):
         first, _, second = merge.partition(" ")
         if not {first, second, first + second} <= tokens:
-            raise file.unusable(f"its vocabulary is broken: no token for the merge {merge!r}.")
+            raise file.unusable(f"its vocabulary lacks a token for the merge {merge!r}.")
 
 
 def _begin_and_end(file: GGUFFile, kind: str, types: list[int]) -> tuple[int | None, int | None]:
-    """The ids of BOS and EOS, or None. Those of old files without them are the kind's usual."""
+    """The ids of BOS and EOS, or None. Old files without them get the usual ids of the kind."""
 
     def token(name: str, usual: int) -> int | None:
         token: int | None = file.typed(f"tokenizer.ggml.{name}_token_id", int)
@@ -151,7 +151,7 @@ def _begin_and_end(file: GGUFFile, kind: str, types: list[int]) -> tuple[int | N
             is_control = usual < len(types) and types[usual] == TokenType.CONTROL
             return usual if is_control else None
         if token not in range(len(types)):
-            raise file.unusable(f"its {name}_token_id is no token.")
+            raise file.unusable(f"its {name}_token_id is not a token.")
         return token
 
     bos, eos = (1, 2) if kind == "llama" else (11, 11)
@@ -159,7 +159,7 @@ def _begin_and_end(file: GGUFFile, kind: str, types: list[int]) -> tuple[int | N
 
 
 def _strip_after(file: GGUFFile, special: dict[str, int]) -> list[int]:
-    """Phi-3's tokenizer drops the white space after its special tokens, with three exceptions."""
+    """Phi-3's tokenizer drops the white space after all special tokens but three."""
     name = file.get("general.name")
     if not isinstance(name, str) or not re.search("phi-?3", name.lower()):
         return []
@@ -170,5 +170,5 @@ def _strip_after(file: GGUFFile, special: dict[str, int]) -> list[int]:
 def _byte_tokens(file: GGUFFile, ids: dict[str, int]) -> list[int]:
     names = [f"<0x{byte:02X}>" for byte in range(256)]
     if missing := [name for name in names if name not in ids]:
-        raise file.unusable(f"its vocabulary has no token {missing[0]} for a byte of that value.")
+        raise file.unusable(f"its vocabulary lacks the byte token {missing[0]}.")
     return [ids[name] for name in names]

@@ -1,4 +1,4 @@
-"""From deltas to a response: to one object, or to the events of a stream."""
+"""Turns deltas into a response: one object, or the events of a stream."""
 
 import time
 import uuid
@@ -13,7 +13,7 @@ Object = dict[str, Any]
 
 
 class Event(NamedTuple):
-    """A server-sent event. OpenAI's streams of chats and completions have events without a name."""
+    """A server-sent event. In OpenAI's streams of chats and completions, events have no name."""
 
     data: Object
     name: str | None = None
@@ -30,10 +30,10 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a response shows beside texts.
+    """What a response shows besides texts.
 
-    With ``include_usage`` a stream ends with its usage. ``legacy_call`` says that a call has
-    OpenAI's old form.
+    With ``include_usage``, a stream ends with its usage. With ``legacy_call``, calls have OpenAI's
+    old form.
     """
 
     logprobs: bool = False
@@ -42,7 +42,7 @@ class Shown:
 
 
 class Presenter(ABC):
-    """One response; the subclasses say how their endpoint shapes a choice."""
+    """One response. The subclasses say what a choice of their endpoint looks like."""
 
     id_prefix: str
     whole_object: str
@@ -108,11 +108,11 @@ class Presenter(ABC):
 
     @abstractmethod
     def _opening(self, index: int) -> list[Object]:
-        """What a stream sends of an answer before its text."""
+        """What a stream sends before the text of an answer."""
 
     @abstractmethod
     def _pieces(self, delta: Delta) -> Iterator[Object]:
-        """What a stream sends of an answer's text, and at its end."""
+        """What a stream sends for a delta of an answer, and at the answer's end."""
 
 
 def text_of(pieces: Iterable[Piece]) -> str:

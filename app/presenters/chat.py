@@ -7,7 +7,7 @@ from .base import Gathered, Object, Presenter, text_of
 
 
 class ChatPresenter(Presenter):
-    """``chat.completion``. ``references`` is null without sources."""
+    """``chat.completion``. ``references`` is null if there are no sources."""
 
     id_prefix = "chatcmpl"
     whole_object = "chat.completion"

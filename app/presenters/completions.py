@@ -7,7 +7,7 @@ from .base import Gathered, Object, Presenter, text_of
 
 
 class CompletionPresenter(Presenter):
-    """``text_completion``, whose chunks look like the whole."""
+    """``text_completion``. Its chunks look like the whole object."""
 
     id_prefix = "cmpl"
     whole_object = chunk_object = "text_completion"
@@ -27,7 +27,7 @@ class CompletionPresenter(Presenter):
             yield _text_choice(delta.index, "", delta.finish_reason, None)
 
     def _logprobs(self, found: Sequence[TokenLogProbability]) -> Object | None:
-        """The lists of OpenAI's completions; ``text_offset`` counts characters of the text."""
+        """The lists of OpenAI's completions. ``text_offset`` counts characters of the text."""
         if not self._shown.logprobs:
             return None
         return {
@@ -39,10 +39,10 @@ class CompletionPresenter(Presenter):
 
 
 def _likely(token: TokenLogProbability) -> Object | None:
-    """The most likely tokens, the chosen one always among them, as OpenAI's reference says."""
+    """The most likely tokens. The chosen one is always among them, as OpenAI's reference says."""
     if token.top is None:
         return None
-    # Of two that look alike, the more likely one.
+    # Of two tokens that look alike, the more likely one stays.
     return {other.name: other.value for other in (token, *reversed(token.top))}
 
 

@@ -12,13 +12,13 @@ from .base import Event
 
 
 def event_stream(events: Iterable[Event]) -> Iterator[str]:
-    """The text of each event, then ``[DONE]``. An error becomes an ``error`` event, the last."""
+    """The text of each event, then ``[DONE]``. An error becomes a last event, named ``error``."""
     try:
         for event in events:
             yield _text(event)
     except Cancelled:
         return
-    # The status line has left already: whatever goes wrong can only be said here.
+    # The status line was already sent, so an error can only be reported here.
     except Exception as error:
         yield _text(Event(api_error_of(error).envelope, "error"))
         return
@@ -27,5 +27,5 @@ def event_stream(events: Iterable[Event]) -> Iterator[str]:
 
 def _text(event: Event) -> str:
     name = f"event: {event.name}\n" if event.name else ""
-    # ASCII: some clients split lines at U+2028, U+0085 and the like.
+    # ASCII, because some clients split lines at U+2028, U+0085 and the like.
     return f"{name}data: {json.dumps(event.data, separators=(',', ':'))}\n\n"

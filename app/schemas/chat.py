@@ -36,11 +36,11 @@ from .generation import GenerationSchema, Request, asked_grammar, request_of
 from .loading import JsonObject
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_FUNCTIONS = validate.Length(max=128, error="may hold at most {max} functions.")
+_FUNCTIONS = validate.Length(max=128, error="must have at most {max} functions.")
 
 
 class MessageSchema(JsonObject):
-    """One of the messages; what clients and other servers add to an answer may come back in it."""
+    """One of the messages. Clients may send back what other servers added to an answer."""
 
     role = Text(
         required=True,
@@ -54,7 +54,7 @@ class MessageSchema(JsonObject):
 
     @pre_load
     def _drop_nulls(self, data: Any, **kwargs: Any) -> Any:
-        # A content of null is an empty one: the answers of models have it.
+        # Answers that only call functions have null content. Clients send them back.
         empty = isinstance(data, Mapping) and data.get("content", "") is None
         return super()._drop_nulls({**data, "content": ""} if empty else data)
 
@@ -69,8 +69,8 @@ class MessageSchema(JsonObject):
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        # Today's OpenAI calls the system message of some models the developer's, and the result
-        # of a function a tool's.
+        # OpenAI has renamed two roles: system is now developer for some models, and function is
+        # now tool.
         role = {"developer": "system", "function": "tool"}.get(data["role"], data["role"])
         message: dict[str, Any] = {"role": role, "content": data.get("content", "")}
         calls = data.get("tool_calls") or []
@@ -86,7 +86,7 @@ class ChatSchema(GenerationSchema):
     messages = fields.List(
         fields.Nested(MessageSchema),
         required=True,
-        validate=validate.Length(min=1, error="must hold at least one message."),
+        validate=validate.Length(min=1, error="must have at least one message."),
         error_messages={"required": "is required.", "invalid": "must be a list of messages."},
     )
     max_completion_tokens = TokenLimit()

@@ -9,24 +9,24 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 
 def shown(value: Any) -> str:
-    """A value as a message quotes it: its JSON, cut short."""
-    # In pieces: a value may be larger, and nested deeper, than is worth a message.
+    """The JSON of a value for an error message, cut short."""
+    # In pieces, because the value may be huge or deeply nested.
     text = "".join(islice(json.JSONEncoder().iterencode(value), 41))
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def between(low: float | None = None, high: float | None = None) -> validate.Range:
-    """A range with both ends in it."""
+    """A range that includes both ends."""
     if high is None:
         return validate.Range(low, error="must be at least {min}, not {input}.")
     return validate.Range(low, high, error="must be between {min} and {max}, not {input}.")
 
 
 class JsonField(fields.Field[Any]):
-    """A field whose `_read` takes the JSON value alone, and raises `ValidationError`."""
+    """A field whose `_read` gets only the JSON value, and raises `ValidationError`."""
 
     default_error_messages = {"required": "is required."}
-    # What apispec cannot see of it: a JSON Schema.
+    # A JSON Schema of what `_read` accepts, which apispec cannot see.
     openapi: Mapping[str, Any] = {}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
@@ -37,7 +37,7 @@ class JsonField(fields.Field[Any]):
 
 
 class Integer(JsonField, fields.Integer):
-    """A whole number; ``5.0`` is one, as in JSON Schema, ``"5"`` is not."""
+    """A whole number. ``5.0`` is one, as in JSON Schema; ``"5"`` is not."""
 
     def _read(self, value: Any) -> int:
         if isinstance(value, float) and value.is_integer():
@@ -57,7 +57,7 @@ class Number(JsonField, fields.Float):
 
 
 class SamplingSchema(Schema):
-    """How to choose tokens: what requests and the settings of a model have in common."""
+    """How to choose tokens: the fields that requests and model settings share."""
 
     temperature = Number(validate=between(0, 2))
     top_p = Number(validate=between(0, 1))
@@ -96,13 +96,13 @@ class JsonObjectField(JsonField):
 
 
 class Ignored(JsonField):
-    """A field of OpenAI's that changes nothing here, whatever its value."""
+    """A field of OpenAI's that changes nothing here, whatever its value is."""
 
 
 class Unsupported(JsonField):
-    """A field of OpenAI's that this server does not have, for the ``reason``.
+    """A field that this server does not support; ``reason`` says why.
 
-    ``neutral`` are the values that ask for nothing, beside null, false and what is empty.
+    The values in ``neutral`` ask for nothing. So do null, false and empty values.
     """
 
     def __init__(self, *neutral: Any, reason: str = "") -> None:
@@ -112,7 +112,7 @@ class Unsupported(JsonField):
 
     def _read(self, value: Any) -> Any:
         for neutral in (*self._neutral, False, "", []):
-            # Python takes False for 0.
+            # In Python, False equals 0.
             if value == neutral and isinstance(value, bool) == isinstance(neutral, bool):
                 return value
         hints = ["leave it out", *(f"send {shown(neutral)}" for neutral in self._neutral)]
@@ -137,14 +137,14 @@ class StopStrings(JsonField):
         if not isinstance(strings, list) or not all(isinstance(s, str) for s in strings):
             raise ValidationError(f"must be a string or a list of strings, not {shown(value)}.")
         if len(strings) > self.most:
-            raise ValidationError(f"may hold at most {self.most} strings, not {len(strings)}.")
+            raise ValidationError(f"must have at most {self.most} strings, not {len(strings)}.")
         if not all(len(string) <= self.longest for string in strings):
-            raise ValidationError(f"each string may have at most {self.longest} characters.")
+            raise ValidationError(f"each string must have at most {self.longest} characters.")
         return tuple(filter(None, strings))
 
 
 class CompletionLogprobs(JsonField):
-    """How many of the most likely tokens a completion shall show, 0 to 5; false is none."""
+    """How many of the most likely tokens to show, 0 to 5; false means none."""
 
     openapi = {"type": ["integer", "boolean"], "minimum": 0, "maximum": 5}
 
@@ -157,9 +157,9 @@ class CompletionLogprobs(JsonField):
 
 
 class LogitBias(JsonField):
-    """An object of token ids, as strings, with what is added to their logits; becomes pairs.
+    """An object that maps token ids, as strings, to what is added to their logits.
 
-    llama.cpp's list of pairs is one too.
+    llama.cpp's list of pairs is accepted too. Becomes pairs.
     """
 
     openapi = {
@@ -176,10 +176,10 @@ class LogitBias(JsonField):
         if not isinstance(value, dict):
             raise ValidationError(f"must be an object of token ids, not {shown(value)}.")
         if len(value) > self.most:
-            raise ValidationError(f"may hold at most {self.most} tokens, not {len(value)}.")
+            raise ValidationError(f"must have at most {self.most} tokens, not {len(value)}.")
         for token, bias in value.items():
             if not (token.isascii() and token.isdecimal() and len(token) < 10):
-                raise ValidationError(f"{shown(token)} is no token id.")
+                raise ValidationError(f"{shown(token)} is not a token id.")
             if isinstance(bias, bool) or not isinstance(bias, int | float) or abs(bias) > 100:
                 raise ValidationError(
                     f"the bias of {token} must be a number from -100 to 100, not {shown(bias)}."
@@ -188,7 +188,7 @@ class LogitBias(JsonField):
 
 
 class TokenLimit(Integer):
-    """How many tokens at most; -1 sets no limit, as in llama.cpp and LM Studio."""
+    """The largest number of tokens. -1 sets no limit, as in llama.cpp and LM Studio."""
 
     openapi = {"type": "integer", "minimum": -1}
 
@@ -228,23 +228,24 @@ class Prompts(JsonField):
         if isinstance(value, str) or _are_token_ids(value):
             return [value]
         if not isinstance(value, list) or not value:
-            raise ValidationError(f"must be a string or a list that is not empty: {shown(value)}.")
+            raise ValidationError(f"must be a string or a non-empty list, not {shown(value)}.")
         if not all(isinstance(v, str) for v in value) and not all(map(_are_token_ids, value)):
             raise ValidationError(
-                f"must hold strings only, or token ids, or lists of token ids: {shown(value)}."
+                "must be a list of strings, of token ids, or of lists of token ids, not "
+                f"{shown(value)}."
             )
         if len(value) > self.most:
-            raise ValidationError(f"may hold at most {self.most} prompts, not {len(value)}.")
+            raise ValidationError(f"must have at most {self.most} prompts, not {len(value)}.")
         return value
 
 
 def _are_token_ids(value: Any) -> bool:
-    # type(): Python's booleans are integers.
+    # type(), because Python's booleans are integers.
     return isinstance(value, list) and bool(value) and all(type(item) is int for item in value)
 
 
 class MessageText(JsonField):
-    """A message's content: a string or a list of text parts, which become lines of one string."""
+    """A message's content: a string, or a list of text parts, which are joined by line breaks."""
 
     openapi = {
         "anyOf": [
@@ -269,14 +270,14 @@ class MessageText(JsonField):
 
     @staticmethod
     def _part(part: Any) -> str | None:
-        """The text of a part; None for a thought, which is not a part of the conversation."""
+        """The text of a part. None for a model's thinking, which the conversation leaves out."""
         if not isinstance(part, dict) or not isinstance(part.get("type", "text"), str):
             raise ValidationError(f"a part must be an object with a type: {shown(part)}.")
         kind = part.get("type", "text")
         if kind in ("thinking", "redacted_thinking", "reasoning"):
             return None
         if kind not in ("text", "input_text", "output_text", "refusal"):
-            raise ValidationError(f"the model reads text only, no {kind[:40]!r}.")
+            raise ValidationError(f"the model reads text only, not {kind[:40]!r}.")
         text = part.get("refusal" if kind == "refusal" else "text")
         if not isinstance(text, str):
             raise ValidationError(f"a part's text must be a string: {shown(part)}.")

@@ -1,4 +1,4 @@
-"""Names that OpenAI's API does not have and that clients of other servers send.
+"""Field names that clients of other servers send and OpenAI's API does not have.
 
 They were collected from the sources of llama.cpp, vLLM, Ollama, SGLang, text-generation-inference,
 KoboldCpp, text-generation-webui, TabbyAPI, LM Studio and OpenRouter, and of their clients: Open
@@ -31,9 +31,9 @@ TAKEN = {
     "guided_regex": ("regex", "regex_pattern"),
     "chat_template_kwargs": ("template_vars",),
 }
-"""Fields of this server with their names elsewhere; the field itself goes first."""
+"""This server's fields and their names elsewhere. If a request has both, the field itself wins."""
 
-# Ways to choose tokens that this server does not have.
+# Sampling methods that this server lacks.
 _SAMPLERS = frozenset(
     {
         "do_sample", "early_stopping", "encoder_repetition_penalty", "epsilon_cutoff",
@@ -44,7 +44,7 @@ _SAMPLERS = frozenset(
         "token_healing", "top_a", "top_n_sigma", "typ_p", "typical", "typical_p", "watermark",
     }
 )  # fmt: skip
-# How a model thinks, and what is shown of it.
+# How a model thinks, and how much of it is shown.
 _THINKING = frozenset(
     {
         "add_generation_prompt", "chat_template_kwargs", "clear_thinking",
@@ -53,7 +53,7 @@ _THINKING = frozenset(
         "stream_reasoning", "think", "thinking", "thinking_budget",
     }
 )  # fmt: skip
-# Speed, memory, routes, reports and the business of other programs.
+# Speed, memory, routing, reporting, and what concerns only other programs.
 _BESIDE = frozenset(
     {
         "add_bos_token", "add_special_tokens", "allow_fallbacks", "api_server", "api_type",
@@ -85,14 +85,14 @@ _STRUCTURED_OUTPUTS = {
     "choice": "guided_choice",
     "grammar": "grammar",
 }
-# What asks for nothing in other servers, beside null and what is empty.
+# Values that ask for nothing on other servers, besides null and empty ones.
 _NOTHING = {"max_tokens": 0, "seed": -1}
 
 
 def translated(data: Mapping[str, Any], known: Mapping[str, fields.Field[Any]]) -> dict[str, Any]:
-    """``data`` in this server's words; ``known`` are the fields that the endpoint has.
+    """``data`` with this server's field names. ``known`` are the endpoint's fields.
 
-    What is ignored is said in one line of the log.
+    Logs the ignored fields in one line.
     """
     own = {name: value for name, value in data.items() if name in known}
     foreign = {name: value for name, value in data.items() if name not in known}
@@ -111,25 +111,23 @@ def translated(data: Mapping[str, Any], known: Mapping[str, fields.Field[Any]]) 
     unheard = {name: value for name, value in foreign.items() if not is_ignored(name)}
     openais = {name for name in own if isinstance(known[name], Ignored)}
     if ignored := sorted(openais | (foreign.keys() - unheard.keys())):
-        _log.info(
-            "Fields of a request that change nothing here: %s.", ", ".join(n[:60] for n in ignored)
-        )
+        _log.info("Ignored fields of a request: %s.", ", ".join(n[:60] for n in ignored))
     return own | unheard
 
 
 def names(known: Collection[str]) -> list[str]:
-    """All names that a request may use, where ``known`` are the endpoint's own."""
+    """All field names that a request may use. ``known`` are the endpoint's own."""
     return [*known, *(other for others in TAKEN.values() for other in others), *IGNORED]
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a field of that name changes nothing here."""
-    # The name goes into the log: it must not be able to begin a line there.
+    """Whether a field of that name is ignored."""
+    # The name goes into the log, where it must not be able to start a new line.
     return name in IGNORED or (name.startswith(IGNORED_BEGINNINGS) and name.isprintable())
 
 
 def _take(own: dict[str, Any], name: str, value: Any) -> None:
-    """Sets a field that the request does not have to what another name of it says, if anything."""
+    """Sets a field from another of its names, if it is missing and the value is not empty."""
     empty = value is None or value is False or value in ("", [], {})
     if not empty and value != _NOTHING.get(name, "") and own.get(name) is None:
         own[name] = value

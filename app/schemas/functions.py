@@ -1,4 +1,4 @@
-"""The fields of a chat that are about functions, new (``tools``) and old (``functions``)."""
+"""A chat's fields for functions, in OpenAI's new form (``tools``) and its old (``functions``)."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class _Parameters(JsonSchema):
         schema = super()._read(value)
         if schema.get("type", "object") not in ("object", ["object"]):
             raise ValidationError(f'must have the type "object", not {shown(schema["type"])}.')
-        # What some servers of tools write for "no field is required".
+        # Some tool servers write null for "no field is required".
         neutral = {"required"} if schema.get("required", ()) is None else set()
         return {"type": "object", **{k: v for k, v in schema.items() if k not in neutral}}
 
@@ -53,7 +53,7 @@ class ToolSchema(JsonObject):
 
     @pre_load
     def _nest(self, data: Any, **kwargs: Any) -> Any:
-        """The Responses API has the function's fields one level higher."""
+        """Moves the function's fields one level down; the Responses API has them on top."""
         flat = isinstance(data, Mapping) and "function" not in data and "name" in data
         return {"type": data.get("type", "function"), "function": data} if flat else data
 
@@ -66,7 +66,8 @@ class ToolSchema(JsonObject):
 class ToolChoice(JsonField):
     """``none``, ``auto``, ``required``, or an object that names a function: ``{"name": ...}``.
 
-    Mistral and Anthropic say ``any`` for ``required``; Anthropic puts the words into an object.
+    Mistral and Anthropic say ``any`` instead of ``required``. Anthropic puts the words into an
+    object.
     """
 
     openapi = {"type": ["string", "object"]}
@@ -74,7 +75,7 @@ class ToolChoice(JsonField):
     def __init__(self, *words: str, nested: bool) -> None:
         super().__init__()
         self._words = words
-        self._nested = nested  # OpenAI's new form has the name one level deeper
+        self._nested = nested  # in OpenAI's new form, the name is one level deeper
 
     def _read(self, value: Any) -> str | Mapping[str, str]:
         word, function = value, value
@@ -93,7 +94,10 @@ class ToolChoice(JsonField):
 
 
 class Arguments(JsonField):
-    """The arguments of a call: JSON, or its value. What another model wrote stays as it was."""
+    """The arguments of a call: JSON, or its value.
+
+    Other models may have written something else. It stays as it is.
+    """
 
     openapi = {"type": ["string", "object"]}
 
@@ -109,7 +113,7 @@ class Arguments(JsonField):
 
 
 class CallFunctionSchema(JsonObject):
-    """The function of a call that a message holds; ``arguments`` become their value."""
+    """The function of a call in a message; ``arguments`` become their value."""
 
     name = Text(required=True)
     arguments = Arguments(load_default=dict)
@@ -124,7 +128,7 @@ class CallSchema(JsonObject):
 
 
 def calling_of(data: Mapping[str, Any]) -> Calling | None:
-    """The functions of a chat's fields, None without any. Raises `ValidationError`."""
+    """The functions that the model may call, or None. Raises `ValidationError`."""
     field, choice_field = "tools", "tool_choice"
     if data.get("functions") or "function_call" in data:
         field, choice_field = "functions", "function_call"

@@ -25,17 +25,16 @@ from .loading import JsonObject, RequestSchema
 
 _GRAMMAR_FIELDS = ("grammar", "json_schema", "guided_regex", "guided_choice", "response_format")
 _FORMATS = ("text", "json_object", "json_schema")
-_WITHOUT_END = 2**31 - 1  # tokens, more than any context has
+_WITHOUT_END = 2**31 - 1  # tokens; longer than any context
 
 
 @dataclass(frozen=True)
 class Request:
-    """Who shall answer what, and how the answers are sent.
+    """Which model answers what, and how the answers are sent.
 
-    An empty ``model`` is the default one. ``sampling`` holds what the request itself says of it, by
-    the names of `Sampling`. An error of the prompt is one of the field ``prompt_field``, an error
-    of the grammar one of ``grammar_field``. ``legacy_call`` says that a call shall be shown in the
-    old form of OpenAI.
+    An empty ``model`` means the default one. ``sampling`` has only what the request sets, under the
+    names of `Sampling`. Errors in the prompt name the field ``prompt_field``, and errors in the
+    grammar ``grammar_field``. With ``legacy_call``, calls are shown in OpenAI's old form.
     """
 
     model: str
@@ -48,14 +47,14 @@ class Request:
     legacy_call: bool = False
 
     def job_for(self, settings: ModelSettings) -> Job:
-        """The job, with the model's settings for what was left out."""
+        """The job. What the request leaves out comes from the model's settings."""
         options = replace(self.job.options, sampling=replace(settings.sampling, **self._sampling()))
         if self.job.conversation is not None and options.max_tokens is None:
             options = replace(options, max_tokens=settings.max_length)
         return replace(self.job, options=options)
 
     def _sampling(self) -> Mapping[str, Any]:
-        # The quotes and names of JSON must come again and again.
+        # JSON has to repeat its quotes and names.
         unasked = {"repeat_penalty": 1.0} if self.job.options.grammar is not None else {}
         return {**unasked, **self.sampling}
 
@@ -67,7 +66,7 @@ class StreamOptionsSchema(JsonObject):
 
 
 class JsonSchemaSchema(JsonObject):
-    """The ``json_schema`` of a ``response_format``; every answer is strict."""
+    """The ``json_schema`` of a ``response_format``. It is always strict."""
 
     schema = JsonSchema(required=True)
 
@@ -79,7 +78,7 @@ class ResponseFormatSchema(JsonObject):
         load_default="text", validate=validate.OneOf(_FORMATS, error="must be one of {choices}.")
     )
     json_schema = fields.Nested(JsonSchemaSchema)
-    schema = JsonSchema()  # llama.cpp's place for it
+    schema = JsonSchema()  # where llama.cpp expects it
 
     @validates_schema
     def _check_schema(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -94,7 +93,7 @@ class ResponseFormatSchema(JsonObject):
 
 
 class OthersSchema(RequestSchema):
-    """Fields of other servers that would change the answer, and that this one does not have."""
+    """Fields of other servers that would change the answer and are not supported here."""
 
     adapter = Unsupported()
     allowed_token_ids = Unsupported()
@@ -165,7 +164,7 @@ class GenerationSchema(SamplingSchema, OthersSchema):
 
 
 def asked_grammar(data: dict[str, Any]) -> tuple[str, Grammar | None]:
-    """The field of a loaded request that asks for a grammar, and the grammar."""
+    """The field of a loaded request that sets a grammar, and the grammar."""
     field = next((field for field in _GRAMMAR_FIELDS if data.get(field) is not None), "")
     return field, data.get(field)
 
@@ -179,7 +178,7 @@ def request_of(
     *,
     legacy_call: bool = False,
 ) -> Request:
-    """A `Request` for ``job``, from a loaded request. A ``max_tokens`` of -1 is no limit."""
+    """A `Request` for ``job``, from the loaded ``data``. -1 as ``max_tokens`` sets no limit."""
     if data.get("repeat_last_n") == -1:
         data["repeat_last_n"] = _WITHOUT_END
     options = Options(

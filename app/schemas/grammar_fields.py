@@ -1,4 +1,4 @@
-"""marshmallow fields that say what answers must keep to. What they mean is judged later."""
+"""marshmallow fields that answers must conform to. Grammars and schemas are checked later."""
 
 import re
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ class JsonSchema(JsonField):
             except (ValueError, RecursionError) as error:
                 raise ValidationError(f"is not JSON: {error}.") from error
         if not isinstance(value, dict):
-            raise ValidationError(f"must be a JSON Schema, that is an object, not {shown(value)}.")
+            raise ValidationError(f"must be a JSON Schema, which is an object, not {shown(value)}.")
         return value
 
 
 class JsonSchemaAnswer(JsonSchema):
-    """A JSON Schema that answers keep to; becomes a `JsonText`."""
+    """A JSON Schema for the answers; becomes a `JsonText`."""
 
     def _read(self, value: Any) -> Any:
         return JsonText(super()._read(value))
@@ -51,7 +51,7 @@ class RegexAnswer(Text):
 
 
 class ChoiceAnswer(JsonField):
-    """Texts of which the answer is one; becomes a `Pattern`, or None without any."""
+    """A list of the allowed answers; becomes a `Pattern`, or None if it is empty."""
 
     openapi = {"type": "array", "items": {"type": "string"}}
 

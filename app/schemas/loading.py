@@ -1,4 +1,4 @@
-"""From a request's JSON to its dataclass, or to an error that names the field."""
+"""Turns a request's JSON into its dataclass, or into an error that names the field."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -13,9 +13,9 @@ _UNKNOWN = "unknown field"
 
 
 class JsonObject(Schema):
-    """The base of all objects in a request: null means that the field was left out.
+    """The base of all objects in a request. null means that the field was left out.
 
-    Unknown fields are ignored: they come from other servers' answers, which clients send back.
+    Unknown fields are ignored, because clients send back what other servers added to answers.
     """
 
     class Meta:
@@ -31,7 +31,7 @@ class JsonObject(Schema):
 
 
 class RequestSchema(JsonObject):
-    """The base of the request schemas: a field that nobody knows is a misspelling."""
+    """The base of the request schemas. An unknown field is an error, as it may be misspelled."""
 
     class Meta:
         unknown = RAISE
@@ -42,9 +42,9 @@ class RequestSchema(JsonObject):
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
-    """What ``schema`` makes of ``data``.
+    """Loads ``data`` with ``schema``.
 
-    Raises `InvalidRequest`, which names the first field that is wrong.
+    Raises `InvalidRequest`, which names the first wrong field.
     """
     try:
         return schema.load(data)
@@ -52,7 +52,7 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
         found = sorted(problems(error.messages_dict), key=lambda p: p[1] != _UNKNOWN)
         param, message = found[0]
         if message == _UNKNOWN:
-            # The words of GPT4All and of OpenAI.
+            # GPT4All's and OpenAI's words.
             text = f"Unrecognized request argument supplied: {param[:200]}"
             if meant := get_close_matches(param[:200], names(schema.fields), 1, 0.75):
                 text += f". Did you mean {meant[0]}?"
@@ -61,7 +61,7 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
 
 
 def problems(errors: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Each message of marshmallow's nested errors with its field, as ``messages[0].role``."""
+    """Each message in marshmallow's nested errors with its field, such as ``messages[0].role``."""
     if isinstance(errors, dict):
         for key, value in errors.items():
             step = f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)

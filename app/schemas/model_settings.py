@@ -21,7 +21,7 @@ class ModelSettingsSchema(SamplingSchema):
     class Meta:
         unknown = RAISE
 
-    error_messages = {"unknown": "is no setting of a model.", "type": "must be an object."}
+    error_messages = {"unknown": "is not a setting of a model.", "type": "must be an object."}
 
     name = Text()
     system_message = Text()
@@ -39,13 +39,13 @@ class ModelSettingsSchema(SamplingSchema):
 
     @validates("chat_template")
     def _check_template(self, value: str, **kwargs: Any) -> None:
-        # Not at the top: few models have a template of their own.
+        # Imported here because few settings files have a template.
         from ..inference.template import ChatTemplate
 
         try:
             ChatTemplate(value, "", "")
         except PromptError as error:
-            raise ValidationError(f"is no Jinja template: {error.__cause__}") from error
+            raise ValidationError(f"is not a Jinja template: {error.__cause__}") from error
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> ModelSettings:
@@ -54,7 +54,7 @@ class ModelSettingsSchema(SamplingSchema):
 
 
 class ModelSettingsFiles:
-    """Reads settings files, each version of a file once."""
+    """Reads settings files, each version only once."""
 
     def __init__(self) -> None:
         self._read: ByVersion[ModelSettings | str] = ByVersion(_read)
@@ -82,7 +82,7 @@ def _read(path: Path) -> ModelSettings | str:
     except (OSError, ValueError, RecursionError) as error:
         return f"{path.name} cannot be read as JSON: {error}."
     if not isinstance(data, dict):
-        return f"{path.name} must hold a JSON object."
+        return f"{path.name} must contain a JSON object."
     try:
         settings: ModelSettings = ModelSettingsSchema().load(data)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The API described in OpenAPI 3.1, from the same schemas that validate its requests."""
+"""The API's description in OpenAPI 3.1, made from the schemas that validate its requests."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ def openapi_document(max_n: int) -> dict[str, Any]:
     spec.path("/v1/models", operations=_gets("The models.", _MODELS))
     name = {"in": "path", "name": "name", "required": True, "schema": {**_TEXT, "minLength": 1}}
     spec.path("/v1/models/{name}", operations=_gets("A model.", _MODEL, name, "404"))
-    spec.path("/health", operations=_gets("Whether the server is there.", {"type": "object"}))
+    spec.path("/health", operations=_gets("Whether the server is up.", {"type": "object"}))
     document: dict[str, Any] = spec.to_dict()
     return document
 
@@ -99,7 +99,7 @@ def _posts(schema: Any, kind: str, summary: str) -> dict[str, Any]:
             "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
             "responses": {
                 "200": {
-                    "description": "The answer, with stream as server-sent events.",
+                    "description": "The answer; with stream, as server-sent events.",
                     "content": {
                         "application/json": {"schema": answer},
                         "text/event-stream": {"schema": _EVENT},
@@ -125,7 +125,7 @@ def _errors(*statuses: str) -> dict[str, Any]:
 
 
 def _described(converter: Any, field: fields.Field[Any], **kwargs: Any) -> dict[str, Any]:
-    """What apispec cannot know of this project's fields."""
+    """What apispec cannot know about this project's fields."""
     found: dict[str, Any] = {}
     if isinstance(field, JsonField):
         found = dict(field.openapi)
@@ -135,6 +135,6 @@ def _described(converter: Any, field: fields.Field[Any], **kwargs: Any) -> dict[
         found["description"] = "Changes nothing."
     kind = found.get("type", kwargs["ret"].get("type"))
     if kind and not field.required:
-        # null is as good as leaving a field out.
+        # null means the same as leaving the field out.
         found["type"] = [kind, "null"] if isinstance(kind, str) else [*kind, "null"]
     return found

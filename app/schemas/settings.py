@@ -1,4 +1,4 @@
-"""The server's settings: environment variables that begin with ``GPT4ALL_``."""
+"""The server's settings: the environment variables that begin with ``GPT4ALL_``."""
 
 import re
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ from localdocs.limits import Limits
 from ..machine import usable_cpus
 from .fields import between
 
-_LONGEST = 10**6  # seconds, more than a week
+_LONGEST = 10**6  # seconds; more than a week
 
 
 class SettingsError(Exception):
-    """A setting is wrong; the text names its variable."""
+    """A setting is wrong. The text names its variable."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, checked. None leaves the choice to the server."""
+    """All settings, checked. None lets the server choose."""
 
     data_dir: Path
     model: str | None
@@ -49,17 +49,17 @@ class Settings:
 
     @property
     def localdocs_dir(self) -> Path:
-        """The collections: which there are, and their indexes."""
+        """The collections and their indexes."""
         return self.data_dir / "localdocs"
 
     @property
     def cache_dir(self) -> Path:
-        """What is made from the models; can be deleted."""
+        """Files made from the models. They can be deleted."""
         return self.data_dir / "cache"
 
 
 class _WholeNumber(fields.Integer):
-    """Digits only: the Makefile's shell reads ``010`` as 8, Python ``1_0`` as 10."""
+    """Digits only, because the Makefile's shell reads ``010`` as 8 and Python ``1_0`` as 10."""
 
     def _validated(self, value: Any) -> int:
         if not re.fullmatch("0|[1-9][0-9]*", value):
@@ -68,7 +68,7 @@ class _WholeNumber(fields.Integer):
 
 
 class _List(fields.String):
-    """Texts with commas between them."""
+    """Texts separated by commas."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         texts = super()._deserialize(value, *args, **kwargs).split(",")
@@ -76,12 +76,12 @@ class _List(fields.String):
 
 
 class SettingsSchema(Schema):
-    """Loads `Settings` from strings, as the environment holds them."""
+    """Loads `Settings` from the environment's strings."""
 
     class Meta:
         unknown = RAISE
 
-    error_messages = {"unknown": "is no setting of this server; see README.md for what there is."}
+    error_messages = {"unknown": "is not a setting of this server; README.md lists them all."}
 
     data_dir = fields.String(required=True)
     model = fields.String(load_default=None)
@@ -116,10 +116,10 @@ class SettingsSchema(Schema):
 
 
 def read_settings(values: Mapping[str, str], default_data_dir: str) -> Settings:
-    """The settings given by ``values``: variable names without prefix, and their texts.
+    """The settings in ``values``, which maps variable names without their prefix to texts.
 
-    White space around a text does not count, and an empty text is as if it were left out. The
-    models folder is made if it is not there.
+    White space around a text is removed. An empty text counts as left out. The models folder is
+    created if it is missing.
     Raises `SettingsError`, which names the variable.
     """
     texts = {name.lower(): text.strip() for name, text in values.items()}

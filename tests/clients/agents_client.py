@@ -9,7 +9,7 @@ from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, Runner
 from openai import AsyncOpenAI
 
 url, name = sys.argv[1:]
-# It would send every run's trace to OpenAI.
+# Otherwise it sends the trace of every run to OpenAI.
 agents.set_tracing_disabled(True)
 client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
 model = OpenAIChatCompletionsModel(name, openai_client=client)

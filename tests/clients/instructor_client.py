@@ -14,7 +14,7 @@ how = {"model": name, "messages": messages, "temperature": 0, "max_tokens": 60}
 
 class Described(BaseModel):
     name: str
-    # A bound, which OpenAI itself refuses where a schema is strict.
+    # A bound, which OpenAI itself refuses in a strict schema.
     age: int = Field(ge=0, le=150)
 
 

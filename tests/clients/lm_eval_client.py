@@ -1,7 +1,7 @@
 """What lm-eval's `local-completions` makes of this server; prints its answers as JSON.
 
-Its tasks would need `datasets` and half a gigabyte more; what a task asks is here, in its words.
-It cuts the answer by the number of tokens that it counts itself, so these must be the model's.
+Its tasks would need `datasets` and half a gigabyte more, so the words of a task's questions are
+here. It cuts the answer by the number of tokens that it counts, so it must count the model's.
 """
 
 import json
@@ -16,12 +16,12 @@ from lm_eval.models.openai_completions import LocalCompletionsAPI
 url, name, gguf = sys.argv[1:]
 logging.disable()
 SPECIAL = 17
-# One digit a token, and the white space in front of it apart.
+# Each digit is a token, apart from the white space before it.
 WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+(?=\p{N})|\s+"
 
 
 def vocabulary():
-    """The model's tokens as tiktoken takes them: as bytes, not in GPT-2's visible alphabet."""
+    """The model's tokens as tiktoken wants them: as bytes, not in GPT-2's visible alphabet."""
     visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in visible]
     byte_of = {chr(byte): byte for byte in visible}
@@ -42,9 +42,9 @@ choices = [
     for country in capitals
     for capital in capitals.values()
 ]
-# Digits, and bytes that are no character by themselves.
+# Digits, and bytes that are not characters by themselves.
 choices += [("1 2 3", " 4 5 6 7"), ("Größe 1 €", " 12 ∑ Müller")]
-# After the second of these the model ends its answer: the token that is asked for is no text.
+# After the second of these, the model ends its answer with a token that is not text.
 choices += [("Hello! How can I help you", " today"), ("Hello! How can I help you", " today?")]
 sentence = "The capital of France is Paris."
 until = {"until": ["\n", "."], "max_gen_toks": 8}

@@ -25,7 +25,7 @@ def agent(**more):
 
 
 def first_a_call(context):
-    """Settings with which the model must call a function once; later it may, and would for ever."""
+    """Makes the model call a function only once. If it still could, it would call it for ever."""
     return {**how, "tool_choice": "required" if context.run_step == 1 else "auto"}
 
 

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.oracle .venv-oracle/bin/python MODEL [WORDS]
 
-Only the families whose names hold WORDS are compared, if they are given.
+With WORDS, only the families whose names contain them are compared.
 """
 
 import sys
@@ -27,7 +27,7 @@ _PROMPT_LENGTHS = (1, 2, 7, 31, 32, 33, 64, 100, 200, 256)
 
 @dataclass
 class Comparison:
-    """How near two engines are: ``tokens`` of ``texts`` equal, the logits' differences."""
+    """How close two engines are: equal ``tokens`` of ``texts``, and the logits' differences."""
 
     texts: int
     equal: int
@@ -39,7 +39,7 @@ class Comparison:
 
 
 def compare(python: str, path: Path, cache: ModelCache) -> Comparison:
-    """Asks both engines the same. Raises `ModelError` when the project refuses the model."""
+    """Asks both engines the same. Raises `ModelError` if the project refuses the model."""
     model = Model.load(ModelFile(path.stem, path), cache.prepare(path), 512, threads=2)
     texts = corpus()
     ours = [model.tokenizer.encode(text) for text in texts]
@@ -66,7 +66,7 @@ def compare(python: str, path: Path, cache: ModelCache) -> Comparison:
 
 
 def tokens_of(llama_cpp: LlamaCpp, texts: list[str], model: Model) -> list[list[int]]:
-    """llama.cpp's token ids; where it puts BOS before a BOS, with a warning, only one."""
+    """llama.cpp's token ids, but only one BOS where it puts two and warns about it."""
     twice = [model.tokenizer.facts.bos] * 2
     return [ids[1:] if ids[:2] == twice else ids for ids in llama_cpp.tokens(texts)]
 
@@ -79,7 +79,7 @@ def _log_probabilities(model: Model, prompt: list[int]) -> NDArray[np.float64]:
 
 
 def main(python: str, default_model: Path, only: str = "") -> None:
-    """Prints a table in Markdown, one line for each family."""
+    """Prints a table in Markdown with a line for each family."""
     vocabulary = RealVocabulary.read(default_model)
     print("| Model | tokens | largest difference | correlation | divergence | same best |")
     print("|---|---|---|---|---|---|")

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class LlamaCpp:
-    """Asks llama_cpp.py; ``python`` is that of the environment which has xllamacpp."""
+    """Asks llama_cpp.py. ``python`` is that of an environment with xllamacpp."""
 
     def __init__(self, python: str, model: Path) -> None:
         script = str(Path(__file__).with_name("llama_cpp.py"))
@@ -27,7 +27,7 @@ class LlamaCpp:
         self._process.communicate()
 
     def tokens(self, texts: list[str]) -> list[list[int]]:
-        """The token ids of each text, BOS and EOS as the model has them."""
+        """The token ids of each text, with BOS and EOS if the model adds them."""
         tokens: list[list[int]] = self._ask(texts=texts)
         return tokens
 

@@ -23,13 +23,13 @@ WEIGHT_TYPES = (
     "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
 )  # fmt: skip
 
-# Where the blocks of each K-quant hold their scales, float16 (ggml-common.h): offsets in bytes.
+# Where the float16 scales are in the blocks of each K-quant (ggml-common.h): offsets in bytes.
 _SCALES = {"Q2_K": (80, 82), "Q3_K": (108,), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,)}
 
 
 @dataclass(frozen=True)
 class Family:
-    """What is written: ``architecture`` and the metadata and tensors that differ."""
+    """What to write: ``architecture``, and the metadata and tensors that differ."""
 
     name: str
     architecture: str = "llama"
@@ -43,7 +43,7 @@ class Family:
         return self.name
 
 
-# All that docs/models.md speaks of.
+# All families in docs/models.md.
 _PRES = (
         "llama-bpe", "smollm", "gpt-2", "deepseek-llm", "deepseek-coder", "deepseek-v3",
         "qwen2", "falcon", "default", "",
@@ -97,7 +97,7 @@ class RealVocabulary:
         return cls(tokens[:size], merges, types[:size])
 
     def byte_level(self) -> dict[str, Any]:
-        """As metadata of a byte-level vocabulary, with two special tokens more."""
+        """As metadata of a byte-level vocabulary, with two more special tokens."""
         added = {"<tool>": gguf.TokenType.USER_DEFINED, "|>a": gguf.TokenType.CONTROL}
         return {
             "model": "gpt2",
@@ -119,7 +119,7 @@ class RealVocabulary:
                 pieces[data.decode().replace(" ", "▁")] = None
             except UnicodeDecodeError:
                 continue
-        # sentencepiece has no piece of that character.
+        # sentencepiece cannot have a piece with that character.
         pieces.pop("\0", None)
         kinds = gguf.TokenType
         types = [kinds.UNKNOWN, *[kinds.CONTROL] * 2, *[kinds.BYTE] * 256]
@@ -139,7 +139,7 @@ class RealVocabulary:
 
 
 def write_family(path: Path, family: Family, vocabulary: RealVocabulary, seed: int = 0) -> Path:
-    """Writes a random model of ``family``; the same seed gives the same weights."""
+    """Writes a random model of ``family``. The same seed gives the same weights."""
     tokens = vocabulary.sentencepiece() if family.sentencepiece else vocabulary.byte_level()
     if not family.sentencepiece and family.pre:
         tokens["pre"] = family.pre

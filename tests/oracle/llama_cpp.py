@@ -16,7 +16,7 @@ import xllamacpp
 
 
 def main(model: str) -> None:
-    # llama.cpp talks on standard output too.
+    # llama.cpp writes to standard output too.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     server = _server(model)
@@ -39,7 +39,7 @@ def _server(model: str) -> xllamacpp.Server:
     params = xllamacpp.CommonParams()
     params.model.path, params.port = model, port
     params.n_parallel, params.n_ctx = 1, 2048
-    # It logs all that it is asked, and nobody reads that while it works.
+    # It logs everything that it is asked, and nobody reads that while it works.
     params.verbosity = 1
     return xllamacpp.Server(params)
 
@@ -50,8 +50,8 @@ def _tokens(address: str, text: str) -> list[int]:
 
 
 def _log_probabilities(address: str, prompt: list[int]) -> dict[str, float]:
-    # The server tells no probabilities of an end or of half a character: so it must take
-    # a token of plain letters. The bias does not change what it tells.
+    # The server gives no probabilities for an end or for half a character, so it must choose a
+    # token of plain letters. The bias does not change the probabilities.
     body = {"prompt": prompt, "n_predict": 1, "n_probs": 10**6, "logit_bias": [[300, 1000.0]]}
     first = _post(f"{address}/completion", body)["completion_probabilities"][0]
     return {str(item["id"]): item["logprob"] for item in first["top_logprobs"]}

@@ -55,7 +55,7 @@ def main(python: str, model: Path) -> None:
 
 
 def digest(ids: list[int]) -> str:
-    """What is kept of the token ids of a text."""
+    """The digest of a text's token ids."""
     return hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:8]
 
 
@@ -66,7 +66,7 @@ def _lead(token: dict[str, float]) -> tuple[int, float]:
 
 
 def _families(python: str, vocabulary: RealVocabulary, folder: Path) -> dict[str, Any]:
-    """The digests of the corpus' token ids for each family that has its own way of them."""
+    """The digests of the corpus' token ids for each family that tokenizes in its own way."""
     record = {}
     for family in (family for family in FAMILIES if family.weight_type == "F16"):
         path = write_family(folder / "model.gguf", family, vocabulary)

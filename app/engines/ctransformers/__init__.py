@@ -1,7 +1,6 @@
 """ctransformers 0.2.27: llama.cpp of September 2023, for models of the Llama family.
 
-Its kernels are good and fast. The code around them is not used: only `batch_eval` and the logits
-are.
+Its kernels are good and fast. Of the code around them, only `batch_eval` and the logits are used.
 """
 
 from collections.abc import Callable
@@ -20,7 +19,7 @@ _NAME = "ctransformers"
 
 
 def plan(file: GGUFFile, facts: Facts) -> Plan:
-    """How ctransformers can run the file, see `EngineRoom`."""
+    """How ctransformers can run the file. See `EngineRoom`."""
     judge_tokenizer(file, facts.vocabulary)
     sizes, tensors = judge_weights(file, facts.vocabulary.size)
     in_place = loads_as_it_is(file, sizes, tensors, facts.vocabulary)
@@ -29,13 +28,13 @@ def plan(file: GGUFFile, facts: Facts) -> Plan:
 
 
 def write_copy(file: GGUFFile, target: Path, progress: Callable[[int], None]) -> None:
-    """Writes what ctransformers can load, see `EngineRoom`."""
+    """Writes a copy that ctransformers can load. See `EngineRoom`."""
     sizes, tensors = judge_weights(file, len(file.get("tokenizer.ggml.tokens")))
     write_adapted(sizes, tensors, file.path, target, progress)
 
 
 def load(weights: Path, context_length: int, threads: int, gpu_layers: int = 0) -> Engine:
-    """Loads a model, see `EngineRoom`."""
+    """Loads a model. See `EngineRoom`."""
     from .engine import CTransformers  # not needed for judging, and slow to import
 
     return CTransformers(weights, context_length, threads, gpu_layers=gpu_layers)

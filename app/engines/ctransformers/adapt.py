@@ -1,8 +1,8 @@
-"""Writing the GGUF that ctransformers can load, from one that it cannot.
+"""Writes a GGUF that ctransformers can load, from one that it cannot.
 
-ctransformers 0.2.27 knows no tied embeddings, no joined matrices and no BF16, and crashes the
-process on today's byte-level vocabularies. What it gets has the tensors of `weights`, the few
-metadata that it reads, and placeholders for tokens, because its own tokenizer is never used.
+ctransformers 0.2.27 does not know tied embeddings, joined matrices or BF16, and crashes on today's
+byte-level vocabularies. The new file has the tensors of `weights`, the few metadata that
+ctransformers reads, and placeholders for tokens, because its own tokenizer is never used.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from ...models.gguf_file import GGUFFile
 from .tensors import Tensor
 from .weights import Sizes
 
-# What ctransformers reads, besides the architecture's own keys, and the only type it takes.
+# The keys that ctransformers reads, besides the architecture's own, with the only type it accepts.
 _KINDS = {
     "general.architecture": [Kind.STRING],
     "general.name": [Kind.STRING],
@@ -40,7 +40,7 @@ _KINDS = {
 def loads_as_it_is(
     file: GGUFFile, sizes: Sizes, tensors: Sequence[Tensor], vocabulary: VocabularyFacts
 ) -> bool:
-    """Whether ctransformers can load the file itself: a Llama or Falcon as of 2023."""
+    """Whether ctransformers can load the file itself. It can if the file is like those of 2023."""
     kinds, wanted = dict(file.kinds()), _engine_keys(sizes)
     expected = _KINDS | {key: [kind] for key, (_, kind) in wanted.items()}
     return (
@@ -51,7 +51,7 @@ def loads_as_it_is(
         and all(kinds.get(key, kind) == kind for key, kind in expected.items())
         and all(key in kinds for key in ("tokenizer.ggml.scores", "tokenizer.ggml.token_type"))
         and all(file.get(key, value) == value for key, (value, _) in wanted.items())
-        # What ctransformers must be told is there.
+        # ctransformers has no default for these keys.
         and all(key in kinds for key in wanted.keys() - _optional_keys(sizes))
     )
 
@@ -63,10 +63,10 @@ def write_adapted(
     target: Path,
     progress: Callable[[int], None],
 ) -> None:
-    """Writes ``target``, reading ``source`` in pieces of a few megabytes.
+    """Writes ``target``, and reads ``source`` in pieces of a few megabytes.
 
-    ``progress`` is called with the number of bytes of each piece. Raises `OSError`, and
-    `ModelError` when a weight cannot be converted.
+    ``progress`` gets the number of bytes of each piece. Raises `OSError`, and `ModelError` if a
+    weight cannot be converted.
     """
     with closing(gguf.GGUFWriter(target, arch=sizes.engine_architecture)) as writer:
         for key, (value, kind) in _engine_keys(sizes).items():
@@ -89,7 +89,7 @@ def write_adapted(
 
 
 def _engine_keys(sizes: Sizes) -> dict[str, tuple[float, Kind]]:
-    """The sizes under the names, and in the types, that ctransformers reads."""
+    """The sizes, with the names and types that ctransformers reads."""
     epsilon = (
         "layer_norm_epsilon" if sizes.engine_architecture == "falcon" else "layer_norm_rms_epsilon"
     )
@@ -109,7 +109,7 @@ def _engine_keys(sizes: Sizes) -> dict[str, tuple[float, Kind]]:
 
 
 def _optional_keys(sizes: Sizes) -> set[str]:
-    """The keys whose default is the same for ctransformers as for the file's reader."""
+    """The keys for which ctransformers has the same default as the reader of the file."""
     optional = {"attention.head_count_kv", "rope.dimension_count", "rope.freq_base"}
     if sizes.rope_scale == 1:
         optional.add("rope.scale_linear")
@@ -117,7 +117,7 @@ def _optional_keys(sizes: Sizes) -> set[str]:
 
 
 def _add_placeholder_vocabulary(writer: gguf.GGUFWriter, size: int) -> None:
-    """A vocabulary in the form that ctransformers accepts; it looks up the newline byte."""
+    """Adds a vocabulary that ctransformers accepts, with bytes, as it looks up the newline."""
     writer.add_tokenizer_model("llama")
     writer.add_token_list([f"<0x{i:02X}>" if i < 256 else f"<{i}>" for i in range(size)])
     writer.add_token_scores([0.0] * size)

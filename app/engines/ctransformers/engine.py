@@ -15,9 +15,9 @@ from ..base import Engine
 
 
 class CTransformers(Engine):
-    """See `Engine`. With ``gpu_layers`` ctransformers' build for CUDA is used.
+    """See `Engine`. With ``gpu_layers``, this uses ctransformers' build for CUDA.
 
-    The file is mapped into memory: one that is cut short meanwhile kills the process.
+    The file is mapped into memory. If it is truncated while it is in use, the process crashes.
     """
 
     # In the attention's sum over the context, ctransformers treats the last ``length % 32``
@@ -43,25 +43,25 @@ class CTransformers(Engine):
             raise ModelError(f"The engine refused the model: {error}") from error
 
     def evaluate(self, tokens: list[int], position: int) -> None:
-        """Evaluates ``tokens``, see `Engine`.
+        """Evaluates ``tokens``. See `Engine`.
 
-        Past the context's end, ctransformers would overwrite the cache's end without a word.
+        Past the end of the context, ctransformers would silently overwrite the end of the cache.
         """
         assert self._llm is not None
         if not 0 <= position <= self.context_length - len(tokens):
-            raise ValueError(f"{len(tokens)} tokens from {position} on leave the context")
+            raise ValueError(f"{len(tokens)} tokens from {position} on do not fit into the context")
         count = len(tokens)
         array = (c_int * count)(*tokens)
         if not self._llm.ctransformers_llm_batch_eval(array, count, position, count, self._threads):
             raise EngineError("The engine failed to evaluate the tokens.")
 
     def truncate(self, length: int) -> int:
-        """All of a Llama's cache can be overwritten: nothing is to be done."""
+        """Does nothing, because all of a Llama's cache can be overwritten."""
         return length
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """The logits after the last evaluated token, see `Engine`."""
+        """The logits after the last evaluated token. See `Engine`."""
         assert self._llm is not None
         size = self._llm.ctransformers_llm_logits_size()
         return np.ctypeslib.as_array(self._llm.ctransformers_llm_logits_data(), (size,))
@@ -72,9 +72,9 @@ class CTransformers(Engine):
 
 
 def _library() -> str | None:
-    """The build of ctransformers' library for this CPU, or ``None`` to let it choose.
+    """The build of ctransformers' library for this CPU, or None to let it choose.
 
-    Its own choice asks py-cpuinfo, which takes over a second; numpy knows already.
+    To choose, it asks py-cpuinfo, which takes over a second. numpy already knows.
     """
     built_from_source = (Path(ctransformers.__file__).parent / "lib" / "local").is_dir()
     if built_from_source or platform.machine().lower() not in ("x86_64", "amd64"):

@@ -1,4 +1,4 @@
-"""Tensors as ctransformers gets them: whole rows of a GGUF's, perhaps in another type."""
+"""Tensors as ctransformers gets them: whole rows of a GGUF's tensors, maybe in another type."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...exceptions import ModelError
 
-# The types that become each other, as numpy's; BF16 is the upper half of F32.
+# Types that can be converted into each other, as numpy's types. BF16 is the upper half of F32.
 CONVERTIBLE = {Type.F32: "<f4", Type.F16: "<f2", Type.BF16: "<u2"}
 _CHUNK_BYTES = 16 << 20
 
@@ -21,7 +21,7 @@ _CHUNK_BYTES = 16 << 20
 class Tensor:
     """A tensor as ctransformers gets it: ``rows`` of ``source``, as ``type``.
 
-    With ``heads`` the rows of each head change from NeoX' rotary order to the interleaved one.
+    With ``heads``, the rows of each head change from NeoX' rotary order to the interleaved one.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Tensor:
 
     @property
     def unchanged(self) -> bool:
-        """Whether the file holds just this tensor."""
+        """Whether the file has exactly this tensor."""
         return (
             self.name == self.source.name
             and self.rows == slice(0, rows_of(self.source))
@@ -74,7 +74,7 @@ class Tensor:
         with np.errstate(over="ignore"):
             converted = values.astype(CONVERTIBLE[self.type])
         if not np.isfinite(converted).all():
-            raise ModelError(f"Its tensor {self.source.name!r} holds a number too large for F16.")
+            raise ModelError(f"Its tensor {self.source.name!r} has a number too large for F16.")
         return converted.view(np.uint8)
 
     @property
@@ -87,5 +87,5 @@ class Tensor:
 
 
 def rows_of(tensor: ReaderTensor) -> int:
-    """How many rows a tensor has; a vector is one."""
+    """How many rows a tensor has. A vector has one."""
     return 1 if len(tensor.shape) == 1 else int(tensor.shape[1])

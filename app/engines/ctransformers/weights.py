@@ -1,8 +1,7 @@
-"""What ctransformers can load of a GGUF's weights, and how they become it.
+"""Which weights of a GGUF ctransformers can load, and how they are rearranged for it.
 
-ctransformers 0.2.27 is llama.cpp of September 2023: it has the architectures `llama` and
-`falcon` in the form of that time. Only whole rows of a tensor are moved here, so quantised
-data stay as they are.
+ctransformers 0.2.27 is llama.cpp of September 2023. It has the architectures `llama` and `falcon`
+as they were then. Only whole rows of a tensor are moved, so quantised data stay as they are.
 """
 
 import re
@@ -19,7 +18,7 @@ from gguf.gguf_reader import ReaderTensor
 from ...models.gguf_file import GGUFFile
 from .tensors import CONVERTIBLE, Tensor, rows_of
 
-# ctransformers' ggml is of September 2023: no IQ*, TQ*, MXFP4. BF16 is converted.
+# ctransformers' ggml is from September 2023 and lacks IQ*, TQ* and MXFP4. BF16 is converted.
 _WEIGHT_TYPES = frozenset(
     {
         Type.F32, Type.F16, Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q8_0,
@@ -31,7 +30,7 @@ _MOST_FACTORS = 1 << 16
 
 @dataclass(frozen=True)
 class Sizes:
-    """The numbers that shape a model, and which of ctransformers' architectures it becomes."""
+    """The numbers that shape a model, and the architecture that ctransformers runs it as."""
 
     engine_architecture: str
     blocks: int
@@ -52,7 +51,7 @@ class Sizes:
 
     @property
     def kv_rows(self) -> int:
-        """The rows of the matrices that make keys and values."""
+        """The number of rows of the key matrix, and of the value matrix."""
         return self.kv_heads * self.head
 
     @property
@@ -64,8 +63,8 @@ class Sizes:
 def judge_weights(file: GGUFFile, vocabulary: int) -> tuple[Sizes, list[Tensor]]:
     """The sizes of the model and the tensors that ctransformers needs.
 
-    ``vocabulary`` is the number of tokens. Raises `ModelError` with the reason when the
-    model cannot be expressed.
+    ``vocabulary`` is the number of tokens. Raises `ModelError` with the reason if ctransformers
+    cannot run the model.
     """
     architecture = file.get("general.architecture")
     sizes = _sizes(file, architecture, vocabulary)
@@ -90,7 +89,7 @@ def _why_not(tensor: str) -> str:
 
 
 def _sizes(file: GGUFFile, architecture: str, vocabulary: int) -> Sizes:
-    """What the engine divides by, allocates or looks up without a check of its own."""
+    """The numbers that the engine divides by, allocates or looks up without checking them."""
 
     def key(name: str) -> str:
         return f"{architecture}.{name}"
@@ -98,27 +97,27 @@ def _sizes(file: GGUFFile, architecture: str, vocabulary: int) -> Sizes:
     def size(name: str, default: Any = None) -> int:
         value = file.get(key(name), default)
         if type(value) is not int or not 0 < value < 2**31:
-            raise file.unusable(f"its metadata have no valid {key(name)}.")
+            raise file.unusable(f"its metadata lack a valid {key(name)}.")
         return value
 
     def number(name: str, default: float | None = None) -> float:
         value = file.get(key(name), default)
         if type(value) is not float or not 0 < value < float("inf"):
-            raise file.unusable(f"its metadata have no valid {key(name)}.")
+            raise file.unusable(f"its metadata lack a valid {key(name)}.")
         return value
 
     heads, embedding = size("attention.head_count"), size("embedding_length")
     kv_heads = size("attention.head_count_kv", heads)
     if heads % kv_heads:
-        raise file.unusable("it has no valid number of attention heads.")
+        raise file.unusable("its attention heads are not a multiple of its key-value heads.")
     if embedding % heads:
-        raise file.unusable("its embedding length is no multiple of its attention heads.")
+        raise file.unusable("its embedding length is not a multiple of its attention heads.")
     head = embedding // heads
     if head % 2:
         raise file.unusable("its attention heads have an odd number of dimensions.")
     for name in ("rope.dimension_count", "attention.key_length", "attention.value_length"):
         if file.get(key(name), head) != head:
-            raise file.unusable(f"its {key(name)} is not {head}, as the engine needs it.")
+            raise file.unusable(f"its {key(name)} is not {head}, which the engine needs.")
     for name in (
         "attention.scale", "embedding_scale", "residual_scale", "logit_scale",
         "rope.scaling.attn_factor",
@@ -148,12 +147,12 @@ def _sizes(file: GGUFFile, architecture: str, vocabulary: int) -> Sizes:
 def _rope_scale(
     file: GGUFFile, key: Callable[[str], str], number: Callable[[str, float], float]
 ) -> float:
-    """The number by which positions are divided: linear scaling, which the engine has.
+    """The number by which positions are divided. The engine has only this linear scaling.
 
-    As in llama.cpp (src/llama-model.cpp) scaling is linear where no type is given.
+    As in llama.cpp (src/llama-model.cpp), scaling is linear if no type is given.
     """
     kind = file.get(key("rope.scaling.type"), "linear")
-    # Phi-3 says "longrope" or nothing: what counts is whether it has the factors.
+    # Phi-3 says "longrope" or nothing. What counts is whether it has the factors.
     if kind == "none" or (kind == "longrope" and key("") == "phi3."):
         return 1.0
     if kind != "linear":
@@ -170,16 +169,16 @@ class _Taker:
         self._unused = unused
 
     def take(self, name: str, *shape: int) -> ReaderTensor:
-        """The tensor of that name and of ``shape``, in numpy's order. Raises `ModelError`."""
+        """The tensor with that name. ``shape`` is in numpy's order. Raises `ModelError`."""
         if (tensor := self._unused.pop(name, None)) is None:
             raise self._file.unusable(f"the tensor {name!r} is missing.")
         self._type(tensor)
         if tuple(map(int, tensor.shape[::-1])) != shape:
-            raise self._file.unusable(f"its tensor {name!r} has not the shape {shape}.")
+            raise self._file.unusable(f"its tensor {name!r} does not have the shape {shape}.")
         return tensor
 
     def has(self, name: str) -> bool:
-        """Whether there is a tensor of that name, not yet taken."""
+        """Whether there is a tensor with that name that was not taken yet."""
         return name in self._unused
 
     def whole(self, name: str, *shape: int) -> Tensor:
@@ -189,7 +188,7 @@ class _Taker:
     def part(
         self, name: str, source: ReaderTensor, rows: slice | None = None, heads: int = 0
     ) -> Tensor:
-        """``rows`` of a tensor (all, if None) under a new name. Raises `ModelError`."""
+        """``rows`` of a tensor, or all of them, under a new name. Raises `ModelError`."""
         kind = self._type(source)
         return Tensor(name, source, rows or slice(0, rows_of(source)), kind, heads)
 
@@ -198,7 +197,7 @@ class _Taker:
         if len(tensor.shape) == 1:
             if kind not in CONVERTIBLE:
                 raise self._file.unusable(f"its tensor {tensor.name!r} is {kind.name}, not F32.")
-            return Type.F32  # of vectors ctransformers' ggml takes nothing else
+            return Type.F32  # the only type that ctransformers' ggml accepts for vectors
         if kind is Type.BF16:
             return Type.F16
         if kind not in _WEIGHT_TYPES:
@@ -225,7 +224,7 @@ def _llama(take: _Taker, sizes: Sizes) -> Iterator[Tensor]:
 
 
 def _phi3(take: _Taker, sizes: Sizes) -> Iterator[Tensor]:
-    """Phi-3 is a Llama whose matrices are joined, with the other order of rotary pairs."""
+    """Phi-3 is a Llama with joined matrices and the other order of rotary pairs."""
     yield from _outside_the_blocks(take, sizes)
     q, k = sizes.embedding, sizes.embedding + sizes.kv_rows
     for block in range(sizes.blocks):
@@ -268,7 +267,7 @@ def _outside_the_blocks(take: _Taker, sizes: Sizes) -> Iterator[Tensor]:
     yield take.whole("output_norm.weight", sizes.embedding)
     if take.has("output.weight"):
         yield take.whole("output.weight", sizes.vocabulary, sizes.embedding)
-    else:  # tied embeddings, which ctransformers does not know
+    else:  # tied embeddings, which ctransformers lacks
         yield take.part("output.weight", embedding)
 
 
