@@ -170,7 +170,7 @@ def test_without_a_source_the_answer_can_say_so(only: FlaskClient) -> None:
         assert choice["message"]["content"] == "The documents say nothing about this."
         assert (choice["finish_reason"], choice["references"]) == ("stop", None)
     assert [choice["index"] for choice in answer["choices"]] == [0, 1]
-    assert set(answer["usage"].values()) == {0}
+    assert answer["usage"]["total_tokens"] == 0
     assert only.application.extensions["gpt4all"].worker.loaded is None
     assert references(ask(only))
 
