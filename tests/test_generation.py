@@ -73,7 +73,7 @@ def test_what_a_stop_string_held_back_is_shown_at_the_end(
     model.session.prefill(prompt, exact=True, check=never)
     for _ in range(3):
         tokens.append(int(model.session.logits.argmax()))
-        model.session.append(tokens[-1])
+        model.session.extend([tokens[-1]])
     assert len(set(tokens)) == 3
     if reason == "stop":
         model = load_tiny(metadata={"tokenizer.ggml.eos_token_id": tokens[2]})

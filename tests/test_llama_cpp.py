@@ -73,7 +73,7 @@ def test_greedy_texts_in_f16_equal_llama_cpps(
         if ours != token:
             assert lead < 0.05, "only a near tie may go the other way, and ends the comparison"
             break
-        cache.append(ours)
+        cache.extend([ours])
 
 
 def test_distributions_in_quantised_weights_are_near_llama_cpps(smollm: Model) -> None:

@@ -169,3 +169,10 @@ def test_a_bias_leaves_the_logits_as_they_are() -> None:
     before = LOGITS.copy()
     answer(3, logit_bias=((3, 100.0),), frequency_penalty=1.0, presence_penalty=1.0)
     np.testing.assert_array_equal(LOGITS, before)
+
+
+def test_tokens_that_were_not_sampled_count_too() -> None:
+    sampler = Sampler(Sampling(temperature=0, repeat_penalty=1, frequency_penalty=2))
+    logits = np.array([1.0, 0.5], dtype=np.float32)
+    sampler.add(0)
+    assert sampler.sample(logits) == 1

@@ -74,7 +74,7 @@ def test_a_prompt_is_evaluated_in_pieces_that_end_at_multiples_of_32(
 
 def test_the_longest_common_prefix_is_reused(session: Session, engine: RecordingEngine) -> None:
     session.prefill(PROMPT[:70], exact=False, check=never)
-    session.append(PROMPT[70])
+    session.extend([PROMPT[70]])
     engine.recorded()
     assert reused(session, engine, PROMPT[:80] + OTHER[:5], exact=False) == 71
     assert engine.recorded() == [(71, 14)]
@@ -107,7 +107,7 @@ def test_an_exact_prompt_does_not_reuse_generated_tokens(
 ) -> None:
     session.prefill(PROMPT[:40], exact=True, check=never)
     for token in PROMPT[40:100]:
-        session.append(token)
+        session.extend([token])
     engine.recorded()
     assert reused(session, engine, PROMPT[:120], exact=True) == 32
 
@@ -142,7 +142,7 @@ def test_the_logits_of_an_exact_prompt_do_not_depend_on_what_came_before(
     fresh = logits(exact=True)
     session.prefill(prompt[:50], exact=False, check=never)
     for token in prompt[50:80]:
-        session.append(token)
+        session.extend([token])
     assert not np.array_equal(logits(exact=False), fresh)
     np.testing.assert_array_equal(logits(exact=True), fresh)
 
@@ -153,7 +153,7 @@ def test_what_is_rewound_and_continued_otherwise_is_not_exact(
     session.prefill(PROMPT[:96], exact=True, check=never)
     session.rewind(40)
     for token in PROMPT[40:100]:
-        session.append(token)
+        session.extend([token])
     assert reused(session, engine, PROMPT[:120], exact=True) == 32
 
 
@@ -188,7 +188,7 @@ def test_the_engine_is_never_led_past_the_end_of_the_context(
     session = load_tiny(context_length=64).session
     session.prefill(PROMPT[:64], exact=True, check=never)
     with pytest.raises(ValueError, match="do not fit into the context"):
-        session.append(len(TOKENS) - 1)
+        session.extend([len(TOKENS) - 1])
 
 
 def test_what_an_engine_forgets_beside_is_evaluated_again(

@@ -16,8 +16,10 @@ from pydantic import BaseModel
 
 from app.exceptions import Cancelled
 from app.inference.constraint import grammar_source
+from app.inference.generation import Generation
 from app.inference.model import Model
-from app.jobs import Calling, Function, JsonText
+from app.jobs import Calling, Function, JsonText, Options, Sampling
+from app.pieces import Delta
 
 from .conftest import DEFAULT_MODEL
 from .server import Server
@@ -407,4 +409,60 @@ def test_a_step_costs_little_compared_with_the_models_own(smollm: Model) -> None
         return sorted(times)[10]
 
     masking = seconds(lambda: constraint.masked(logits))
-    assert masking < seconds(lambda: smollm.session.append(token))
+    assert masking < seconds(lambda: smollm.session.extend([token]))
+
+
+FIXED = {
+    "type": "object",
+    "properties": {
+        "the_kind_of_animal": {"enum": ["cat", "dog"]},
+        "number_of_legs": {"const": 4},
+        "it_lives_on_land": {"const": True},
+    },
+    "required": ["the_kind_of_animal", "number_of_legs", "it_lives_on_land"],
+}
+
+
+def generated(model: Model, prompt: str, **options: Any) -> list[Delta]:
+    source = model.grammar_source(JsonText(FIXED), lambda: None)
+    asked = Options(grammar=JsonText(FIXED), **options)
+    return list(Generation(model, model.text_prompt(prompt), asked, lambda: None, source))
+
+
+def test_what_has_no_choice_is_evaluated_together(
+    any_tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+    engine = any_tiny.session._engine
+    evaluate = engine.evaluate
+
+    def record(tokens: list[int], position: int) -> None:
+        lengths.append(len(tokens))
+        evaluate(tokens, position)
+
+    monkeypatch.setattr(engine, "evaluate", record)
+    deltas = generated(any_tiny, "hello")
+    answer = json.loads("".join(str(piece) for delta in deltas for piece in delta.pieces))
+    assert answer["the_kind_of_animal"] in ("cat", "dog")
+    assert answer["number_of_legs"] == 4
+    tokens = sum(delta.tokens for delta in deltas)
+    # The prompt; what is before the choice; and what of the chosen word is a choice itself.
+    assert len(lengths) <= 5
+    assert tokens > 30
+    assert max(lengths) > 10
+
+
+def test_those_who_want_log_probabilities_get_each_of_them(any_tiny: Model) -> None:
+    deltas = generated(any_tiny, "hello", top_logprobs=1)
+    assert sum(len(delta.logprobs) for delta in deltas) == sum(delta.tokens for delta in deltas)
+
+
+def test_an_answer_without_much_choice_is_repeatable(smollm: Model) -> None:
+    def text() -> str:
+        deltas = generated(smollm, "It barks. In JSON:", sampling=Sampling(temperature=0))
+        return "".join(str(piece) for delta in deltas for piece in delta.pieces)
+
+    smollm.session.rewind(0)
+    fresh = text()
+    generated(smollm, "It barks. In JSON, please:", sampling=Sampling())
+    assert text() == fresh

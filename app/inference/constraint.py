@@ -110,6 +110,10 @@ class Constraint:
         if self._digits is not None:
             self._digits.add(self._tokens.tokenizer.token_bytes(token))
 
+    def forced(self) -> list[int]:
+        """The tokens that must come next, as far as there is no choice."""
+        return list(self._matcher.compute_ff_tokens())
+
     def completed_by(self, text: str) -> bool:
         """Whether the grammar allows ``text`` as a whole answer."""
         matcher = self._tokens.matcher(self._grammar.text)

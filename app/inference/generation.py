@@ -1,5 +1,6 @@
 """The loop: a prompt in, the pieces of its answers out."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -101,11 +102,25 @@ class Generation:
         limit = room if options.max_tokens is None else min(room, options.max_tokens)
         if limit == 0:
             yield Delta(index, finish_reason="length")
+        # Tokens without a choice need no logits, unless somebody wants to see them.
+        forces = options.top_logprobs is None
+        forced: deque[int] = deque()
+        waiting: list[int] = []  # chosen, and not evaluated yet
         for count in range(1, limit + 1):
-            allowed = constraint.masked(logits) if constraint else logits
-            if count <= options.min_tokens:
-                allowed = _without_end(allowed, model)
-            token = sampler.sample(allowed)
+            if constraint is not None and forces and not forced:
+                forced.extend(constraint.forced())
+            if forced:
+                token = forced.popleft()
+                sampler.add(token)
+            else:
+                if waiting:
+                    self.check()
+                    model.session.extend(waiting)
+                    logits, waiting = model.session.logits, []
+                allowed = constraint.masked(logits) if constraint else logits
+                if count <= options.min_tokens:
+                    allowed = _without_end(allowed, model)
+                token = sampler.sample(allowed)
             is_end = token in model.end_tokens
             reason: FinishReason | None = "stop" if is_end else None
             shown = ""
@@ -131,9 +146,7 @@ class Generation:
             if reason is None:
                 # The token's text leaves before the next one is worked on.
                 yield Delta(index, pieces, 1, known.shown())
-                self.check()
-                model.session.append(token)
-                logits = model.session.logits
+                waiting.append(token)
                 continue
             if reason == "stop" and calls.calls:
                 reason = "tool_calls"
@@ -153,7 +166,7 @@ class Generation:
             logits = session.logits if len(session) else None
             yield log_probability(tokenizer, token, logits, top, offset)
             self.check()
-            session.append(token)
+            session.extend([token])
 
 
 def _without_end(logits: NDArray[np.float32], model: Model) -> NDArray[np.float32]:

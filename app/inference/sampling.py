@@ -32,9 +32,13 @@ class Sampler:
         Raises `EngineError` if the logits are not numbers, because the weights are damaged.
         """
         token = self._choose(self._repeat_penalised(self._biased(logits)))
+        self.add(token)
+        return token
+
+    def add(self, token: int) -> None:
+        """Counts a token that was not sampled, but is in the answer."""
         self._recent.append(token)
         self._counts[token] += 1
-        return token
 
     def _biased(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         sampling = self._sampling
