@@ -104,9 +104,11 @@ class ModelProcess:
                     return
                 if isinstance(event, Failed):
                     raise event.error
-                if isinstance(event, Delta) and event.tokens:
-                    self.answered = True
-                yield event
+                if isinstance(event, Begun):
+                    yield event
+                    continue
+                self.answered = self.answered or any(delta.tokens for delta in event)
+                yield from event
         finally:
             if not done:
                 self._give_up()
@@ -122,7 +124,7 @@ class ModelProcess:
             if isinstance(event, Failed):
                 raise event.error
 
-    def _next(self, check: Check) -> Begun | Delta | Done | Failed:
+    def _next(self, check: Check) -> Begun | tuple[Delta, ...] | Done | Failed:
         """The next event that is more than a sign of life."""
         while True:
             check()

@@ -63,4 +63,4 @@ class Failed:
 
 
 Order = Prepare | Load | Job | Cancel
-Event = Step | Begun | Delta | Done | Failed
+Event = Step | Begun | tuple[Delta, ...] | Done | Failed

@@ -18,7 +18,7 @@ from pathlib import Path
 from ..exceptions import Cancelled, InferenceError
 from ..jobs import Job
 from ..models.cache import ModelCache
-from ..pieces import Begun
+from ..pieces import Begun, Delta
 from ..protocol import Cancel, Done, Event, Failed, Load, Order, Prepare, Step
 from .model import Model
 from .run import run
@@ -26,6 +26,9 @@ from .run import run
 _log = logging.getLogger("app.inference")
 
 _SIGN_OF_LIFE = 1  # seconds of silence after which the server is told that work goes on
+# Seconds: deltas that follow each other faster than that leave together. Each time that the server
+# wakes up, it takes a CPU away from the engine's threads, which wait for each other.
+_TOGETHER = 0.04
 _TEMPLATE_BYTES = 512 << 20  # of memory that a chat template may take
 
 
@@ -92,11 +95,25 @@ class ModelProcess:
 
     def _run(self, job: Job) -> None:
         assert self._model is not None
-        for event in run(self._model, job, self._check):
-            if isinstance(event, Begun):
-                self._step = Step.EVALUATING
-                _limit_memory(None)
-            self._send(event)
+        held: list[Delta] = []
+        sent = before = 0.0
+        try:
+            for event in run(self._model, job, self._check):
+                if isinstance(event, Begun):
+                    self._step = Step.EVALUATING
+                    _limit_memory(None)
+                    self._send(event)
+                    continue
+                held.append(event)
+                now = time.monotonic()
+                # The first one leaves at once. So does one after which the next may take its time.
+                if max(now - sent, now - before) >= _TOGETHER:
+                    self._send(tuple(held))
+                    held, sent = [], now
+                before = now
+        finally:
+            if held:
+                self._send(tuple(held))
 
     def _check(self) -> None:
         """Raises `Cancelled` once the server has given the job up."""
