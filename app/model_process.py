@@ -208,12 +208,12 @@ class ModelProcess:
                 self._events.put(pickle.load(stdout))
         self._process.wait()
         self.ended = True
+        if not self._closing:
+            _log.error("The process of the model %s.", self._end())
         self._events.put(None)
         stdout.close()
         with suppress(OSError):  # what was not sent
             stdin.close()
-        if not self._closing:
-            _log.error("The process of the model %s.", self._end())
 
     def _end(self) -> str:
         code = self._process.returncode

@@ -28,7 +28,7 @@ from app.service import Service
 from .server import Server
 from .tiny_gguf import make_deadly, write_tiny_gguf
 
-LONG = Options(max_tokens=10**6)
+LONG = Options(max_tokens=10**6, min_tokens=10**6)
 HELLO = Conversation([{"role": "user", "content": "hello"}])
 LOOP = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 HUGE = "{% for i in range(99999) %}{{ 'a' * 99999 }}{% endfor %}"
