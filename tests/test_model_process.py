@@ -28,6 +28,7 @@ from app.service import Service
 from .server import Server
 from .tiny_gguf import make_deadly, write_tiny_gguf
 
+ENDLESS = {"model": "tiny", "max_tokens": 90_000, "extra_body": {"ignore_eos": True}}
 LONG = Options(max_tokens=10**6, min_tokens=10**6)
 HELLO = Conversation([{"role": "user", "content": "hello"}])
 LOOP = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
@@ -183,7 +184,7 @@ def test_an_openai_client_sees_one_failed_request(
     tiny_server: Server, openai_client: OpenAI
 ) -> None:
     create = openai_client.completions.create
-    stream = create(model="tiny", prompt="hello", max_tokens=90_000, stream=True)
+    stream = create(prompt="hello", stream=True, **ENDLESS)
     next(stream)
     os.kill(tiny_server.model_pid, signal.SIGKILL)
     with pytest.raises(APIError, match="was killed by SIGKILL") as caught:
@@ -200,7 +201,7 @@ def test_a_plain_request_is_not_repeated_by_the_client(
     before = tiny_server.model_pid
 
     def ask() -> None:
-        openai_client.completions.create(model="tiny", prompt=prompt, max_tokens=90_000)
+        openai_client.completions.create(prompt=prompt, **ENDLESS)
 
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(ask)
