@@ -73,7 +73,7 @@ class Bench:
         self.table = Table()
         self.columns: dict[str, str] = {}  # what the table calls each server
         self._servers: list[tuple[Server, Start]] = []
-        self._more: list[tuple[str, Callable[[Round], Figures]]] = []
+        self._more: list[tuple[str, str, Callable[[Round], Figures]]] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -84,19 +84,21 @@ class Bench:
             self._servers[-1] = server, partial(made, self.setup, self.setup.data("made"))
             if "localdocs" in self.rows:
                 documents = Documents(data)
-                self._more.append((OURS, partial(self._awake, server, documents.rows)))
+                more = partial(self._awake, server, documents.rows)
+                self._more.append(("localdocs", OURS, more))
             if "client-leaves" in self.rows:
-                self._more.append((OURS, partial(self._awake, server, client_leaves)))
+                more = partial(self._awake, server, client_leaves)
+                self._more.append(("client-leaves", OURS, more))
             if "own-cost" in self.rows:
                 cost = stack.enter_context(own_cost(self.setup))
-                self._more.append((OURS, cost.rows))
+                self._more.append(("own-cost", OURS, cost.rows))
             self._add_peers(stack)
             if {"first-text", "depth"} & set(self.rows):
                 path, cache = self.setup.copy("engine"), self.setup.folder / "engine" / "cache"
                 bare = Bare(path, cache, self.setup.context, self.setup.threads)
                 stack.callback(bare.engine.close)
                 self.columns[ENGINE] = ENGINE
-                self._more.append((ENGINE, bare.rows))
+                self._more.append(("engine", ENGINE, bare.rows))
             yield
 
     def round(self, number: int) -> None:
@@ -108,8 +110,9 @@ class Bench:
                 now = Round(number, self.sizes, start)
                 with server.awake():
                     self._note(server.name, f"{name} of {server.name}", ROWS[name](server, now))
-        for column, rows in self._more:
-            self._note(column, column, rows(Round(number, self.sizes, self._servers[0][1])))
+        for name, column, more in self._more:
+            now = Round(number, self.sizes, self._servers[0][1])
+            self._note(column, f"{name} of {column}", more(now))
 
     def _add_peers(self, stack: ExitStack) -> None:
         there = installed(self.setup.peers)
