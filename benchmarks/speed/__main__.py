@@ -171,8 +171,8 @@ def main(arguments: argparse.Namespace) -> None:
                 print(f"round {number + 1}", file=sys.stderr, flush=True)
                 bench.round(number)
     print(
-        f"{model.stem}, {setup.threads} threads, {setup.context:,} tokens of context, "
-        f"{setup.slots} KV cache{'s' * (setup.slots > 1)}, medians of {arguments.rounds} rounds\n"
+        f"{model.stem}, threads: {setup.threads}, context: {setup.context:,} tokens, "
+        f"KV caches: {setup.slots}, medians of {arguments.rounds} rounds\n"
     )
     bench.table.print(bench.columns)
 

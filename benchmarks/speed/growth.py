@@ -111,18 +111,19 @@ def rows(setup: Setup, stack: ExitStack, names: Sequence[str], quick: bool) -> I
             yield Row("clients at once", sizes(1, 2, 4, 8, 16), served.clients)
         elif name == "models":
             data = setup.folder / "files"
-            write_tiny_gguf(_made(data / "models") / "first.gguf")
+            (data / "models").mkdir(parents=True)
+            write_tiny_gguf(data / "models" / "first.gguf")
             server = stack.enter_context(ours(setup, data))
             for label, first in (("new files of models", True), ("files of models", False)):
                 files = Files(server, data / "models", first=first)
                 yield Row(f"GET /v1/models, {label}", sizes(1, 10, 50, 200), files.cost)
         elif name == "collections":
             counts = sizes(1, 5, 20, 50)
-            cost = collections_row(_made(setup.folder / "collections"), counts)
+            cost = collections_row(setup.folder / "collections", counts)
             yield Row("a question, collections", counts, cost)
         elif name == "snippets":
             counts = sizes(200, 400) if quick else sizes(2_000, 20_000, 200_000)
-            cost = snippets_row(_made(setup.folder / "snippets"), counts)
+            cost = snippets_row(setup.folder / "snippets", counts)
             yield Row("a question, snippets", counts, cost)
 
 
@@ -153,7 +154,7 @@ def main(arguments: argparse.Namespace) -> None:
                 print(f"round {number + 1}: {row.label}", file=sys.stderr, flush=True)
                 for size in row.sizes:
                     costs.setdefault((row.label, size), []).append(row.cost(size, number))
-    print(f"{setup.model.stem}, {setup.threads} threads, medians of {arguments.rounds} rounds\n")
+    print(f"{setup.model.stem}, threads: {setup.threads}, medians of {arguments.rounds} rounds\n")
     print("| what grows | size: ms | exponent | |\n|---|---|---|---|")
     for row in found:
         medians = [statistics.median(costs[row.label, size]) for size in row.sizes]
@@ -161,11 +162,6 @@ def main(arguments: argparse.Namespace) -> None:
         power = exponent(row.sizes, medians)
         remark = "grows faster than its input" if power > _FASTER else ""
         print(f"| {row.label} | {', '.join(cells)} | {power:.2f} | {remark} |")
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    return folder
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class Bare:
         """Those of the rows that an engine can do."""
         size, count = now.sizes.long, now.sizes.answer
         yield f"first text, {size} tokens, cold, ms", self.prompt(size) * 1000
-        for depth in (32, 512, 1500):
+        for depth in now.sizes.depths:
             self.prompt(depth)
             yield f"answer behind {depth:,} tokens, tokens/s", count / self.tokens(depth, count)
 

@@ -51,7 +51,7 @@ _SCHEMA = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is asked for: tokens, but for ``turns``."""
+    """How much is asked for, in tokens; ``turns`` are a chat's."""
 
     long: int = 700
     middle: int = 300
@@ -59,9 +59,10 @@ class Sizes:
     reply: int = 16
     turns: int = 10
     generating: int = 400
+    depths: tuple[int, ...] = (32, 512, 1500)
 
 
-QUICK = Sizes(long=64, middle=64, answer=4, reply=2, turns=2, generating=16)
+QUICK = Sizes(long=64, middle=32, answer=4, reply=2, turns=2, generating=16, depths=(32, 64))
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def json_schema(server: Server, now: Round) -> Figures:
 
 def depth(server: Server, now: Round) -> Figures:
     """The answer's speed behind prompts of several lengths."""
-    for tokens in (32, 512, 1500):
+    for tokens in now.sizes.depths:
         prompt = words(tokens, f"depth {tokens} {now.number}")
         answer = completion(server.url, prompt, now.sizes.answer)
         yield f"answer behind {tokens:,} tokens, tokens/s", answer.rate

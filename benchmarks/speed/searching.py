@@ -75,6 +75,7 @@ def snippets_row(folder: Path, counts: Sequence[int]) -> Callable[[int, int], fl
 
 
 def _fill(collections: Collections, name: str, texts: Texts, snippets: int) -> None:
+    collections.folder.mkdir(parents=True, exist_ok=True)
     collections.create(name, collections.folder)
     index, batch = collections.index(name), []
     for entry in texts.files(snippets):
