@@ -9,6 +9,7 @@ its square. The table holds the medians of the rounds.
 import argparse
 import math
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -171,4 +172,5 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="the two smallest sizes, for a smoke")
     parser.add_argument("--model", type=Path, help="the GGUF; by default the first one")
     parser.add_argument("--threads", type=int, default=default_threads())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end too
     main(parser.parse_args())

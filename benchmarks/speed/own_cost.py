@@ -79,10 +79,14 @@ class Bare:
             self.engine.evaluate([position], position)
         return time.perf_counter() - start
 
-    def rows(self, now: Round) -> Figures:
-        """Those of the rows that an engine can do."""
-        size, count = now.sizes.long, now.sizes.answer
+    def first_text(self, now: Round) -> Figures:
+        """The evaluation of a prompt, as in the row of that name."""
+        size = now.sizes.long
         yield f"first text, {size} tokens, cold, ms", self.prompt(size) * 1000
+
+    def depth(self, now: Round) -> Figures:
+        """The evaluation of an answer's tokens, as in the row of that name."""
+        count = now.sizes.answer
         for depth in now.sizes.depths:
             self.prompt(depth)
             yield f"answer behind {depth:,} tokens, tokens/s", count / self.tokens(depth, count)
