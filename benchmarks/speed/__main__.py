@@ -166,14 +166,18 @@ def main(arguments: argparse.Namespace) -> None:
             slots=arguments.slots,
             peers=arguments.peers.absolute(),
         )
-        bench = Bench(setup, rows, sizes)
-        with bench.running():
-            for number in range(arguments.rounds):
-                print(f"round {number + 1}", file=sys.stderr, flush=True)
-                bench.round(number)
+        bench, whole = Bench(setup, rows, sizes), 0
+        try:
+            with bench.running():
+                for whole in range(arguments.rounds):
+                    print(f"round {whole + 1}", file=sys.stderr, flush=True)
+                    bench.round(whole)
+            whole = arguments.rounds
+        except KeyboardInterrupt:
+            print("Interrupted: the last round is not whole.", file=sys.stderr)
     print(
         f"{model.stem}, threads: {setup.threads}, context: {setup.context:,} tokens, "
-        f"KV caches: {setup.slots}, medians of {arguments.rounds} rounds\n"
+        f"KV caches: {setup.slots}, medians of {whole} rounds\n"
     )
     bench.table.print(bench.columns)
 

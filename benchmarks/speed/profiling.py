@@ -3,7 +3,8 @@
     python -m benchmarks.speed.profiling [--py-spy .venv-peers/bin/py-spy] [--tokens 1500]
 
 py-spy looks at both processes from outside while they work. Reading another process's memory may
-take root's rights; py-spy says so.
+take root's rights; py-spy says so. It counts some threads that wait for a pipe or a queue as at
+work (`_read` and `_next` of the server).
 """
 
 import argparse
