@@ -1,5 +1,6 @@
 """What a question costs LocalDocs, by collections and by snippets. In one process, no server."""
 
+import itertools
 import random
 import statistics
 import time
@@ -27,11 +28,11 @@ class Texts:
             "".join(self._chance.choices(syllables, k=self._chance.randint(2, 4)))
             for _ in range(_VOCABULARY)
         ]
-        self._weights = [1 / rank for rank in range(1, _VOCABULARY + 1)]
+        self._weights = [*itertools.accumulate(1 / rank for rank in range(1, _VOCABULARY + 1))]
 
     def text(self, words: int) -> str:
         """So many words."""
-        return " ".join(self._chance.choices(self._words, self._weights, k=words))
+        return " ".join(self._chance.choices(self._words, cum_weights=self._weights, k=words))
 
     def questions(self) -> list[str]:
         """Questions, each of a few words."""
