@@ -191,6 +191,6 @@ if __name__ == "__main__":
     parser.add_argument("--model", type=Path, help="the GGUF; by default the first one")
     parser.add_argument("--threads", type=int, default=default_threads())
     parser.add_argument("--context", type=int, default=2048)
-    parser.add_argument("--slots", type=int, default=4, help="conversations that stay warm")
+    parser.add_argument("--slots", type=int, default=1, help="KV caches")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end too
     main(parser.parse_args())

@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 
-from .asking import TIMEOUT, completion, models
+from .asking import completion, models
 from .processes import send, tree
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ OURS, LLAMA_CPP, LLAMA_CPP_PYTHON, GPT4ALL = (
 )
 # The packages that peers come from, by what a table calls them.
 PACKAGES = {LLAMA_CPP: "xllamacpp", LLAMA_CPP_PYTHON: "llama-cpp-python", GPT4ALL: "gpt4all"}
-_START_LIMIT = 120  # seconds
+_START_LIMIT, _END_LIMIT = 120, 10  # seconds
 
 
 class ServerFailed(Exception):
@@ -75,7 +75,6 @@ class Setup:
     slots: int
     peers: Path
     queue: int = 32
-    settings: Mapping[str, str] = field(default_factory=dict)
 
     def copy(self, name: str) -> Path:
         """The copy of the GGUF in the folder ``name``, which is made if it is not there."""
@@ -165,7 +164,6 @@ def _environment(setup: Setup, data: Path, **settings: str) -> dict[str, str]:
         "DATA_DIR": str(data),
         "THREADS": str(setup.threads),
         "CONTEXT_LENGTH": str(setup.context),
-        **setup.settings,
         **settings,
     }
     return kept | {f"GPT4ALL_{name}": value for name, value in chosen.items()}
@@ -227,7 +225,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     send(pids, signal.SIGCONT)
     os.killpg(process.pid, signal.SIGINT)
     try:
-        process.wait(TIMEOUT / 60)
+        process.wait(_END_LIMIT)
     except subprocess.TimeoutExpired:
         send(pids, signal.SIGKILL)
         process.wait()
