@@ -82,10 +82,11 @@ bench: model .venv/tests-installed .venv-peers/installed $(if $(LLAMA_CPP_PYTHON
 bench-growth: model .venv/tests-installed
 	$(BIN)/python -m benchmarks.speed.growth $(OPTIONS)
 
-# Each row once with tiny numbers, for the exit code.
+# Each row once with tiny numbers, for the exit code. One thread: the engine's threads wait for each
+# other, and would do so for minutes on a machine with other work.
 bench-smoke: model .venv/tests-installed
-	$(BIN)/python -m benchmarks.speed --peers none --quick --rounds 1
-	$(BIN)/python -m benchmarks.speed.growth --quick --rounds 1
+	$(BIN)/python -m benchmarks.speed --peers none --quick --rounds 1 --threads 1
+	$(BIN)/python -m benchmarks.speed.growth --quick --rounds 1 --threads 1
 
 # The functions that the server and the model process spend their time in.
 profile: model .venv/tests-installed .venv-peers/installed
