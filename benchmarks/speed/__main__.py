@@ -80,7 +80,11 @@ class Bench:
         with ExitStack() as stack:
             data = self.setup.data("ours")
             server = self._add(stack, OURS, partial(ours, self.setup, data))
-            self._servers[-1] = server, partial(made, self.setup, self.setup.data("made"))
+            start = partial(made, self.setup, self.setup.data("made"))
+            self._servers[-1] = server, start
+            if "start" in self.rows:
+                with start():  # once, so that the model is prepared
+                    pass
             if "localdocs" in self.rows:
                 documents = Documents(data)
                 more = partial(self._awake, server, documents.rows)
@@ -144,8 +148,8 @@ class Bench:
         try:
             for label, figure in figures:
                 self.table.note(label, column, figure)
-        except requests.HTTPError as error:
-            # llama-cpp-python says with a 500 that it does not know a field's value.
+        except (requests.RequestException, RuntimeError) as error:
+            # A peer cannot do it, which llama-cpp-python says with a 500, or it fails.
             if column == OURS:
                 raise
             print(f"  {what}: {error}", file=sys.stderr)
