@@ -10,7 +10,12 @@ LLAMA_CPP := xllamacpp==2026.10.11549
 # Without what its tasks need, half a gigabyte: the tests ask as its tasks do.
 LM_EVAL := lm-eval==0.4.13
 
-.PHONY: install model run test lint wheel clients lock oracle record bench-localdocs
+# The engine of the last GPT4All that its package has.
+GPT4ALL := gpt4all==2.8.2
+PY_SPY := py-spy==0.4.3
+
+.PHONY: install model run test lint wheel clients lock oracle record bench bench-growth bench-smoke \
+	profile bench-localdocs
 
 install: .venv/installed
 
@@ -64,6 +69,39 @@ record: model .venv-oracle/installed
 .venv-oracle/installed:
 	$(PYTHON) -m venv .venv-oracle
 	.venv-oracle/bin/python -m pip install --disable-pip-version-check --quiet $(LLAMA_CPP)
+	touch $@
+
+# The tables of docs/performance.md. ROUNDS=2 asks less often; ROWS names some of the rows.
+# LLAMA_CPP_PYTHON=1 also compares with llama-cpp-python, whose build takes minutes.
+ROUNDS ?= 5
+OPTIONS = --rounds $(ROUNDS) $(if $(ROWS),--rows $(ROWS))
+
+bench: model .venv/tests-installed .venv-peers/installed $(if $(LLAMA_CPP_PYTHON),.venv-peers/built)
+	$(BIN)/python -m benchmarks.speed --peers .venv-peers/bin/python $(OPTIONS)
+
+bench-growth: model .venv/tests-installed
+	$(BIN)/python -m benchmarks.speed.growth $(OPTIONS)
+
+# Each row once with tiny numbers, for the exit code. One thread: the engine's threads wait for each
+# other, and would do so for minutes on a machine with other work.
+bench-smoke: model .venv/tests-installed
+	$(BIN)/python -m benchmarks.speed --peers none --quick --rounds 1 --threads 1
+	$(BIN)/python -m benchmarks.speed.growth --quick --rounds 1 --threads 1
+
+# The functions that the server and the model process spend their time in.
+profile: model .venv/tests-installed .venv-peers/installed
+	$(BIN)/python -m benchmarks.speed.profiling --py-spy .venv-peers/bin/py-spy
+
+# A peer that cannot be installed is left out of the table.
+.venv-peers/installed: Makefile
+	$(PYTHON) -m venv .venv-peers
+	for peer in $(LLAMA_CPP) $(GPT4ALL) $(PY_SPY); do \
+		.venv-peers/bin/python -m pip install --disable-pip-version-check --quiet $$peer || \
+		echo "$$peer cannot be installed."; done
+	touch $@
+
+.venv-peers/built: .venv-peers/installed
+	.venv-peers/bin/python -m pip install --disable-pip-version-check --quiet "llama-cpp-python[server]"
 	touch $@
 
 # The tables of docs/localdocs.md; CRANFIELD and XQUAD are folders with the collections of those names.

@@ -1,1 +1,1 @@
-"""How good and how fast LocalDocs and the server are. Each module prints tables."""
+"""How good and how fast LocalDocs is, and how fast the server (`speed`)."""
