@@ -61,7 +61,7 @@ class Service:
         return cls(settings, Collections(settings.localdocs_dir), cache, library, worker)
 
     def start(self, app: Flask) -> None:
-        """Begins what a server does beside answering.
+        """Starts what a server does in the background.
 
         The default model loads, so that the first request need not wait for it, and a process keeps
         the collections as their folders are, until ``app`` is forgotten.

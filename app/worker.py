@@ -70,7 +70,7 @@ class Worker:
 
     ``order`` says how a model is loaded, ``is_prepared`` whether its GGUF can be loaded at once.
     After ``keep_alive`` idle seconds (None: never) the process is ended. Once
-    ``stopping`` is set, those who work or wait are expected to give up.
+    ``stopping`` is set, every request that works or waits should give up.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Worker:
             self._rest()
 
     def close(self) -> None:
-        """Ends the model process. Only for whoever has the turn, or when nobody wants one."""
+        """Ends the model process. Call it only in a turn, or if no other thread wants one."""
         if self._process is not None:
             self._process.close()
         self._process = self._file = None

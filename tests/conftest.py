@@ -2,6 +2,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -125,6 +126,11 @@ def load_tiny(tmp_path: Path) -> Iterator[Callable[..., Model]]:
     yield load
     for model in models:
         model.close()
+
+
+def counts(answer: dict[str, Any]) -> dict[str, int]:
+    """The usage, but for what the server had evaluated before."""
+    return {name: n for name, n in answer["usage"].items() if name != "prompt_tokens_details"}
 
 
 def tokenizer_of(prepared: PreparedModel) -> Tokenizer:

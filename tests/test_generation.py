@@ -81,7 +81,7 @@ def test_what_a_stop_string_held_back_is_shown_at_the_end(
     shown = text(ask(model, **plain))
     limit = 2 if reason == "length" else 5
     deltas = ask(model, **{**plain, "max_tokens": limit}, stop=(f"{shown}x",))
-    texts = ["".join(map(str, delta.pieces)) for delta in deltas]
+    texts = ["".join(map(str, delta.pieces)) for delta in deltas if delta.tokens]
     assert texts == ["", shown] if limit == 2 else ["", "", shown]
     assert deltas[-1].finish_reason == reason
 
@@ -89,7 +89,7 @@ def test_what_a_stop_string_held_back_is_shown_at_the_end(
 def test_a_token_that_completes_a_stop_string_is_counted(tiny: Model) -> None:
     first = text(ask(tiny, max_tokens=1))
     deltas = ask(tiny, stop=(first,))
-    assert [delta.tokens for delta in deltas] == [1]
+    assert sum(delta.tokens for delta in deltas) == 1
 
 
 def test_the_last_token_is_not_evaluated(tiny: Model) -> None:

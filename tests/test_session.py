@@ -60,8 +60,7 @@ def never() -> None:
 def reused(session: Session, engine: RecordingEngine, prompt: list[int], *, exact: bool) -> int:
     """How many tokens of ``prompt`` are not evaluated again."""
     engine.recorded()
-    session.prefill(prompt, exact=exact, check=never)
-    return engine.pieces[0][0]
+    return session.prefill(prompt, exact=exact, check=never)
 
 
 def test_a_prompt_is_evaluated_in_pieces_that_end_at_multiples_of_32(
@@ -82,13 +81,33 @@ def test_the_longest_common_prefix_is_reused(session: Session, engine: Recording
     assert engine.recorded() == [(40, 5)]
 
 
-def test_the_last_token_of_a_prompt_is_always_evaluated(
+@pytest.mark.parametrize("exact", [False, True])
+def test_the_same_prompt_is_not_evaluated_again(
+    session: Session, engine: RecordingEngine, exact: bool
+) -> None:
+    session.prefill(PROMPT[:40], exact=exact, check=never)
+    wanted = session.logits.copy()
+    session.extend(OTHER[:3])
+    assert reused(session, engine, PROMPT[:40], exact=exact) == 40
+    assert engine.recorded() == []
+    np.testing.assert_array_equal(session.logits, wanted)
+
+
+def test_an_exact_prompt_is_evaluated_again_after_one_that_was_not(
+    session: Session, engine: RecordingEngine
+) -> None:
+    session.prefill(PROMPT[:20], exact=False, check=never)
+    session.extend([PROMPT[20]])
+    session.prefill(PROMPT[:40], exact=False, check=never)
+    assert reused(session, engine, PROMPT[:40], exact=True) == 0
+
+
+def test_the_last_token_of_a_shorter_prompt_is_evaluated_again(
     session: Session, engine: RecordingEngine
 ) -> None:
     session.prefill(PROMPT[:40], exact=False, check=never)
-    engine.recorded()
-    assert reused(session, engine, PROMPT[:40], exact=False) == 39
-    assert engine.recorded() == [(39, 1)]
+    assert reused(session, engine, PROMPT[:30], exact=False) == 29
+    assert engine.recorded() == [(29, 1)]
 
 
 def test_an_exact_prompt_reuses_whole_pieces_only(
@@ -96,7 +115,7 @@ def test_an_exact_prompt_reuses_whole_pieces_only(
 ) -> None:
     session.prefill(PROMPT[:100], exact=True, check=never)
     engine.recorded()
-    assert reused(session, engine, PROMPT[:100], exact=True) == 96
+    assert reused(session, engine, [*PROMPT[:99], OTHER[0]], exact=True) == 96
     assert engine.recorded() == [(96, 4)]
     assert reused(session, engine, PROMPT[:96], exact=True) == 64
     assert engine.recorded() == [(64, 32)]
@@ -199,7 +218,7 @@ def test_what_an_engine_forgets_beside_is_evaluated_again(
     engine.step = 40
     session.rewind(90)
     assert engine.recorded()[-1] == (80, 10)
-    assert reused(session, engine, PROMPT[:100], exact=False) == 80
+    assert reused(session, engine, PROMPT[:100], exact=False) == 90
     np.testing.assert_allclose(session.logits, wanted, atol=1e-3)
 
 
@@ -230,7 +249,7 @@ def test_one_more_takes_the_place_of_that_not_used_for_longest(sessions: Session
     first, *others, last = (conversation(seed) for seed in range(4))
     for prompt in (first, *others, first, last):
         evaluated(sessions, prompt)
-    assert [evaluated(sessions, prompt) for prompt in (first, last)] == [4, 4]
+    assert [evaluated(sessions, prompt) for prompt in (first, last)] == [0, 0]
     assert evaluated(sessions, others[0]) == 100
 
 
@@ -238,7 +257,7 @@ def test_a_beginning_that_others_share_costs_no_conversation_its_place(sessions:
     system = conversation(9, 32)
     first, second = (system + conversation(seed) for seed in range(2))
     assert [evaluated(sessions, prompt) for prompt in (first, second)] == [132, 132]
-    assert [evaluated(sessions, prompt) for prompt in (first, second)] == [4, 4]
+    assert [evaluated(sessions, prompt) for prompt in (first, second)] == [0, 0]
 
 
 def test_when_most_is_kept_a_conversation_stays_where_it_is(sessions: Sessions) -> None:

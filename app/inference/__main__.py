@@ -2,8 +2,8 @@
 
     python -m app.inference
 
-Orders come on the standard input, events go to the standard output, and the log goes to the
-standard error. The process ends when its input does: with the server, however that ends.
+It reads orders from standard input, and writes events to standard output and the log to standard
+error. It ends when its input is closed. That happens when the server ends, even if it is killed.
 """
 
 import logging
@@ -26,14 +26,14 @@ from .run import run
 _log = logging.getLogger("app.inference")
 
 _SIGN_OF_LIFE = 1  # seconds of silence after which the server is told that work goes on
-# Seconds: deltas that follow each other faster than that leave together. Each time that the server
+# Seconds. Deltas that follow each other faster than that are sent together: each time the server
 # wakes up, it takes a CPU away from the engine's threads, which wait for each other.
 _TOGETHER = 0.04
 _TEMPLATE_BYTES = 512 << 20  # of memory that a chat template may take
 
 
-class ModelProcess:
-    """What the server talks to."""
+class Runner:
+    """Reads orders, carries them out, and writes events."""
 
     def __init__(self) -> None:
         self._orders: queue.SimpleQueue[Job | Load | Prepare] = queue.SimpleQueue()
@@ -55,8 +55,8 @@ class ModelProcess:
         while True:
             try:
                 order: Order = pickle.load(sys.stdin.buffer)
-            except EOFError:
-                os._exit(0)  # whatever is under way, nobody waits for it
+            except (EOFError, pickle.UnpicklingError):  # the server may end in the middle of one
+                os._exit(0)  # nobody waits for what is under way
             if isinstance(order, Cancel):
                 self._cancelled.set()
             else:
@@ -97,6 +97,7 @@ class ModelProcess:
         assert self._model is not None
         held: list[Delta] = []
         sent = before = 0.0
+        spoken = False
         try:
             for event in run(self._model, job, self._check):
                 if isinstance(event, Begun):
@@ -106,8 +107,9 @@ class ModelProcess:
                     continue
                 held.append(event)
                 now = time.monotonic()
-                # The first one leaves at once. So does one after which the next may take its time.
-                if max(now - sent, now - before) >= _TOGETHER:
+                # The first text leaves at once, and so does each delta of a slow model.
+                if not spoken or max(now - sent, now - before) >= _TOGETHER:
+                    spoken = spoken or bool(event.pieces)
                     self._send(tuple(held))
                     held, sent = [], now
                 before = now
@@ -152,4 +154,4 @@ def _limit_memory(more: int | None) -> None:
 if __name__ == "__main__":
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("app").setLevel(logging.INFO)
-    ModelProcess().serve()
+    Runner().serve()

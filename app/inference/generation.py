@@ -50,18 +50,18 @@ class Generation:
         cached = 0
         if self.echo is not None and top is not None:
             echoed = tuple(self._echoed(self.echo, top))
+            session.keep_logits()
         else:
             exact = self.options.sampling.repeatable
             cached = session.prefill(self.prompt, exact=exact, check=self.check)
         if cached:
             yield Delta(self.first_index, cached=cached)
-        logits = session.logits.copy() if self.options.n > 1 else session.logits
         for number in range(self.options.n):
             session.rewind(len(self.prompt))
             if self.echo is not None:
                 pieces = [self.echo] if self.echo else []
                 yield Delta(self.first_index + number, pieces, logprobs=echoed)
-            yield from self._answer(number, logits)
+            yield from self._answer(number)
 
     def _best(self) -> Iterator[Delta]:
         """Of ``best_of`` answers the ``n`` whose tokens are the most likely, best first.
@@ -88,8 +88,8 @@ class Generation:
         for index, deltas in enumerate(ranked[:n], start=self.first_index):
             yield from (replace(delta, index=index) for delta in deltas)
 
-    def _answer(self, number: int, logits: NDArray[np.float32]) -> Iterator[Delta]:
-        """The ``number``-th answer, whose first token has ``logits``."""
+    def _answer(self, number: int) -> Iterator[Delta]:
+        """The ``number``-th answer, which follows the prompt."""
         model, options, index = self.model, self.options, self.first_index + number
         asked = options.grammar
         calls = CallFinder(asked if isinstance(asked, Calling) else None)
@@ -106,6 +106,7 @@ class Generation:
         forces = options.top_logprobs is None
         forced: deque[int] = deque()
         waiting: list[int] = []  # chosen, and not evaluated yet
+        logits = model.session.logits
         for count in range(1, limit + 1):
             if constraint is not None and forces and not forced:
                 forced.extend(constraint.forced())

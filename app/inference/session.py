@@ -7,6 +7,7 @@ evaluated from the start in such pieces; generated tokens, evaluated one by one,
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,19 @@ from ..exceptions import ModelError
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _Prompt:
+    """The prompt that was evaluated last: its ``length``, and the ``logits`` after it.
+
+    They are kept so that the same prompt need not be evaluated at all. ``exact`` says whether they
+    would be the same whatever was evaluated before.
+    """
+
+    length: int
+    logits: NDArray[np.float32]
+    exact: bool
+
+
 class Session:
     """The tokens in an engine's KV cache, and the logits after the last one."""
 
@@ -24,6 +38,7 @@ class Session:
         self._engine = engine
         self._tokens: list[int] = []
         self._exact = 0  # so many tokens, a multiple of the piece, were evaluated in whole pieces
+        self._prompt: _Prompt | None = None
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -41,6 +56,8 @@ class Session:
     @property
     def logits(self) -> NDArray[np.float32]:
         """The logits after the last token, see `Engine.logits`."""
+        if self._prompt is not None and self._prompt.length == len(self):
+            return self._prompt.logits
         return self._engine.logits
 
     def common(self, prompt: Sequence[int]) -> int:
@@ -58,8 +75,13 @@ class Session:
         evaluated stays usable.
         """
         piece = self._engine.piece
-        # The last token is always evaluated: the cache holds no logits.
-        reused = min(self.common(prompt), len(prompt) - 1)
+        reused = self.common(prompt)
+        known = self._prompt
+        if known is not None and known.length == reused == len(prompt) and known.exact >= exact:
+            self.rewind(reused)
+            return reused
+        # The last token is evaluated again: the cache holds no logits.
+        reused = min(reused, len(prompt) - 1)
         if exact:
             reused = min(reused, self._exact) // piece * piece
         self.rewind(reused)
@@ -69,7 +91,12 @@ class Session:
             self._evaluate(list(prompt[start:end]))
             if self._exact == start and end % piece == 0:
                 self._exact = end
+        self.keep_logits(exact)
         return reused
+
+    def keep_logits(self, exact: bool = False) -> None:
+        """Keeps the logits after the tokens so far, which are a prompt: going back gives them."""
+        self._prompt = _Prompt(len(self), self._engine.logits.copy(), exact)
 
     def extend(self, tokens: list[int]) -> None:
         """Evaluates generated tokens, together as far as that is faster."""
@@ -80,14 +107,16 @@ class Session:
     def rewind(self, length: int) -> None:
         """Forgets all but the first ``length`` tokens.
 
-        What the engine forgets beside them, because it cannot go back to any place, is evaluated
-        again.
+        An engine that cannot go back to any place forgets more of them. These are evaluated again.
         """
+        if self._prompt is not None and self._prompt.length > length:
+            self._prompt = None
         kept = self._engine.truncate(length)
         again = self._tokens[kept:length]
         del self._tokens[kept:]
         self._exact = min(self._exact, kept // self._engine.piece * self._engine.piece)
         if again:
+            self._prompt = None
             self._evaluate(again)
 
     def _evaluate(self, tokens: list[int]) -> None:
