@@ -134,7 +134,7 @@ class ModelProcess:
                 self._look_at_the_clock()
                 continue
             if event is None:
-                self._events.put(None)  # for whoever asks again
+                self._events.put(None)  # for the next call
                 self.died_early = not (self.answered or self._closing)
                 raise ModelCrashed(
                     f"The process of the model {self._end()}. The next request starts it again."
