@@ -156,11 +156,12 @@ class Worker:
 
     def _replace(self, file: ModelFile, fresh: ModelProcess | None) -> None:
         """Ends the process and begins to load ``file`` in another one, perhaps a ``fresh`` one."""
+        order = self._order(file)  # before anything is ended: the file may be gone
         self._count_death()
         self.close()  # first: two models at once may not fit in memory
         self._refuse_the_dead(file)
         self._file, self._process = file, fresh or ModelProcess(self._timeouts)
-        self._process.load(self._order(file))
+        self._process.load(order)
 
     def _count_death(self) -> None:
         if self._process is not None and self._file is not None:

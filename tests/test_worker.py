@@ -201,6 +201,23 @@ def test_a_model_that_fails_to_load_leaves_the_worker_usable(
     assert pid(worker, a) != first
 
 
+def test_a_model_whose_file_is_gone_leaves_the_loaded_one(
+    worker: Worker, file: Callable[..., ModelFile]
+) -> None:
+    a, b, order = file("a"), file("b"), worker._order
+    first = pid(worker, a)
+
+    def gone_file(file: ModelFile) -> Load:
+        raise ModelError("b.gguf cannot be read")
+
+    worker._order = gone_file
+    with pytest.raises(ModelError, match="cannot be read"), worker.model(b, never):
+        pass
+    worker._order = order
+    assert pid(worker, a) == first
+    assert pid(worker, b) != first
+
+
 def test_a_model_that_cannot_be_prepared_leaves_the_loaded_one(
     worker: Worker, file: Callable[..., ModelFile]
 ) -> None:
