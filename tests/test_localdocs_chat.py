@@ -94,6 +94,19 @@ def test_a_streams_last_chunk_has_them(client: FlaskClient) -> None:
     assert choices[-1]["references"][0]["file"] == "office.txt"
 
 
+def test_the_history_before_the_sources_is_not_evaluated_again(client: FlaskClient) -> None:
+    history = [
+        {"role": "user", "content": "Hello " * 10},
+        {"role": "assistant", "content": "Good day. " * 5},
+    ]
+    ask(client, *history, QUESTION)
+    again = [QUESTION, {"role": "assistant", "content": "7741"}, QUESTION]
+    answer = ask(client, *history, *again)
+    assert references(answer)
+    cached = answer["usage"]["prompt_tokens_details"]["cached_tokens"]
+    assert cached > sum(len(message["content"]) for message in history)
+
+
 def test_completions_never_use_them(client: FlaskClient) -> None:
     prompt = QUESTION["content"]
     response = client.post(

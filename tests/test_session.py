@@ -266,6 +266,23 @@ def test_when_most_is_kept_a_conversation_stays_where_it_is(sessions: Sessions) 
     assert len(sessions._sessions) == 1
 
 
+def test_of_those_with_the_same_beginning_the_shortest_is_taken(sessions: Sessions) -> None:
+    system = conversation(9, 64)
+    long, short, new = ([*system, *conversation(i, n)] for i, n in enumerate((100, 20, 20)))
+    assert [evaluated(sessions, prompt) for prompt in (long, short, new)] == [164, 84, 20]
+    assert evaluated(sessions, long) == 0
+
+
+def test_what_no_later_prompt_can_use_does_not_count_as_lost(sessions: Sessions) -> None:
+    history, context = conversation(1, 40), conversation(2, 90)
+    prompt = [*history, *context]
+    sessions.choose(prompt, lasting=40).prefill(prompt, exact=True, check=never)
+    assert evaluated(sessions, [*history, *OTHER[1:31]], exact=False) == 30
+    assert len(sessions._sessions) == 1
+    evaluated(sessions, [*history[:20], *PROMPT[1:]])  # would lose the 30, which count again
+    assert len(sessions._sessions) == 2
+
+
 def test_the_logits_are_the_same_in_every_slot(sessions: Sessions) -> None:
     found = []
     for seed in range(3):

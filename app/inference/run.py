@@ -7,6 +7,7 @@ from ..jobs import Conversation, Job, Options
 from ..pieces import Begun, Delta
 from .generation import Generation
 from .model import Model
+from .session import common_length
 
 # A context leaves an answer at least one of so many parts of the model's context.
 _ROOM_FOR_ANSWER = 4
@@ -18,11 +19,14 @@ def run(model: Model, job: Job, check: Callable[[], None]) -> Iterator[Begun | D
     ``check`` is called before everything that takes time and may raise to stop. Raises
     `PromptError` and `GrammarError` before the beginning, for a job that this model cannot do.
     """
-    options = job.options
+    options, lasting = job.options, None
     grammar = model.grammar_source(options.grammar, check) if options.grammar else None
     if job.conversation is not None:
         prompt, context = _chat_prompt(model, job.conversation, options.max_tokens)
         prompts = [prompt]
+        if context is not None:
+            # The client does not send the context back: the next turn has it no more.
+            lasting = common_length(prompt, _prompt_with(model, job.conversation, ""))
     else:
         prompts, context = [_prompt(model, prompt) for prompt in job.prompts], None
     yield Begun(sum(map(len, prompts)), context)
@@ -30,7 +34,7 @@ def run(model: Model, job: Job, check: Callable[[], None]) -> Iterator[Begun | D
         echo = _text(model, job.prompts[place]) if options.echo else None
         if place == 0:
             # Further prompts of the same request shall not take more than one conversation's place.
-            model.sessions.choose([] if _begins_empty(options) else prompt)
+            model.sessions.choose([] if _begins_empty(options) else prompt, lasting)
         yield from Generation(model, prompt, options, check, grammar, place * options.n, echo)
 
 

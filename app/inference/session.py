@@ -18,6 +18,14 @@ from ..exceptions import ModelError
 _log = logging.getLogger(__name__)
 
 
+def common_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """The length of the longest beginning that two sequences of tokens have in common."""
+    # numpy has no short cut for the first difference, but is still the faster one.
+    length = min(len(one), len(other))
+    differ = np.array(one[:length]) != np.array(other[:length])
+    return int(differ.argmax()) if differ.any() else length
+
+
 @dataclass(frozen=True)
 class _Prompt:
     """The prompt that was evaluated last: its ``length``, and the ``logits`` after it.
@@ -35,6 +43,7 @@ class Session:
     """The tokens in an engine's KV cache, and the logits after the last one."""
 
     def __init__(self, engine: Engine) -> None:
+        self.lasting: int | None = None  # no later prompt has more of the tokens; None: any may
         self._engine = engine
         self._tokens: list[int] = []
         self._exact = 0  # so many tokens, a multiple of the piece, were evaluated in whole pieces
@@ -62,10 +71,13 @@ class Session:
 
     def common(self, prompt: Sequence[int]) -> int:
         """How many tokens at its beginning the session has in common with a prompt."""
-        # numpy has no short cut for the first difference, but is still the faster one.
-        length = min(len(prompt), len(self))
-        differ = np.array(prompt[:length]) != np.array(self._tokens[:length])
-        return int(differ.argmax()) if differ.any() else length
+        return common_length(prompt, self._tokens)
+
+    def gain(self, prompt: Sequence[int]) -> int:
+        """How many tokens of a prompt are kept, less those that other prompts would miss."""
+        common = self.common(prompt)
+        worth = len(self) if self.lasting is None else min(len(self), self.lasting)
+        return common - max(0, worth - common)
 
     def prefill(self, prompt: Sequence[int], *, exact: bool, check: Callable[[], None]) -> int:
         """Evaluates what of ``prompt`` (at least one token) is new.
@@ -140,16 +152,19 @@ class Sessions:
         """The one used last."""
         return self._sessions[-1]
 
-    def choose(self, prompt: Sequence[int]) -> Session:
+    def choose(self, prompt: Sequence[int], lasting: int | None = None) -> Session:
         """The session in which ``prompt`` shall be evaluated.
 
-        That which has the most of it already, unless more would be lost than is kept: then it is
-        somebody else's conversation. In that case an unused one, or that not used for longest.
+        That where the most is kept, less what is lost: of several conversations with the same
+        beginning, the one that has the least behind it. If more would be lost than is kept, it is
+        somebody else's. In that case an unused one, or that not used for longest.
+
+        ``lasting`` is how many tokens of the prompt a later one may begin with, if not all.
         """
-        best = max(self._sessions, key=lambda session: session.common(prompt))
-        common = best.common(prompt)
-        if common < len(prompt) - 1 and len(best) > 2 * common:
+        best = max(self._sessions, key=lambda session: session.gain(prompt))
+        if best.gain(prompt) < 0 and best.common(prompt) < len(prompt) - 1:
             best = self._other()
+        best.lasting = lasting
         self._sessions.remove(best)
         self._sessions.append(best)
         return best

@@ -9,6 +9,7 @@ but only the one that is asked is awake. The table holds the medians of the roun
 import argparse
 import os
 import signal
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from localdocs.collections import Collections
 from localdocs.limits import Limits
 from localdocs.refreshing import refresh
 
-from .asking import chat
+from .asking import Message, chat
 from .own_cost import Bare, own_cost
 from .rows import QUICK, ROWS, Figures, Round, Sizes, client_leaves
 from .servers import (
@@ -43,7 +44,12 @@ from .table import Table
 
 ENGINE = "its engine alone"
 MORE_ROWS = ("localdocs", "client-leaves", "own-cost")  # only here
-_QUESTION = "How does a file get a name, a system message and a chat template of its own?"
+_QUESTIONS = (
+    "How does a file get a name, a system message and a chat template of its own?",
+    "What does LocalDocs do with a PDF that has no text?",
+    "What happens when the disk is full?",
+    "Which fields of OpenAI's API does the server know?",
+)
 
 
 class Documents:
@@ -56,12 +62,18 @@ class Documents:
         self._collections.activate("Pages", active=False)
 
     def rows(self, server: Server, now: Round) -> Figures:
-        """The first text of a question whose sources are looked for."""
+        """The first texts of a chat, for each turn of which sources are looked for."""
         self._collections.activate("Pages", active=True)
-        message = {"role": "user", "content": f"{now.number}: {_QUESTION}"}
-        answer = chat(server.url, [message], now.sizes.reply)
+        messages, times = list[Message](), []
+        for question in _QUESTIONS[: now.sizes.turns]:
+            messages.append({"role": "user", "content": f"{now.number}: {question}"})
+            answer = chat(server.url, messages, now.sizes.reply)
+            times.append(answer.first * 1000)
+            messages.append({"role": "assistant", "content": answer.text})
         self._collections.activate("Pages", active=False)
-        yield "first text of a LocalDocs question, ms", answer.first * 1000
+        yield "first text of a LocalDocs question, ms", times[0]
+        label = f"first text of turns 2 to {len(times)} with LocalDocs, ms"
+        yield label, statistics.median(times[1:])
 
 
 class Bench:
