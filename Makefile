@@ -12,9 +12,11 @@ LM_EVAL := lm-eval==0.4.13
 
 # The engine of the last GPT4All that its package has.
 GPT4ALL := gpt4all==2.8.2
+# The second engine: llama.cpp of October 2026 too.
+ENGINE := llama-cpp-python==0.3.36
 PY_SPY := py-spy==0.4.3
 
-.PHONY: install model run test lint wheel clients lock oracle record bench bench-growth bench-smoke \
+.PHONY: install llama-cpp model run test lint wheel clients lock oracle record bench bench-growth bench-smoke \
 	profile bench-localdocs
 
 install: .venv/installed
@@ -27,6 +29,14 @@ install: .venv/installed
 # What only `make test`, `make lint` and `make wheel` need.
 .venv/tests-installed: .venv/installed tests/requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r tests/requirements.txt
+	touch $@
+
+# The second engine, for models that the first one cannot run. Its tools for images are left out.
+llama-cpp: .venv/llama-cpp-installed
+
+.venv/llama-cpp-installed: .venv/installed
+	CMAKE_ARGS="-DLLAVA_BUILD=OFF $(CMAKE_ARGS)" $(BIN)/python -m pip install \
+		--disable-pip-version-check --quiet $(ENGINE)
 	touch $@
 
 model: install

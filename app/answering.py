@@ -21,8 +21,8 @@ from .service import service
 if TYPE_CHECKING:
     from localdocs.collections import Source
 
-# Unless their number is set, there is a source for so many tokens of the context, but not fewer
-# than the least, nor more than the most.
+# Unless their number is set, there is a source for so many tokens of the context that was chosen,
+# but not fewer than the least, nor more than the most.
 _CONTEXT_FOR_SOURCE, _LEAST_SOURCES, _MOST_SOURCES = 680, 3, 8
 
 
@@ -57,8 +57,9 @@ def respond(asked: Request, presenter_type: type[Presenter]) -> Response:
 
 def _job(asked: Request, file: ModelFile) -> Job:
     """What the model shall do. Raises `InvalidRequest` for a token that it does not have."""
-    job = asked.job_for(file.settings)
-    size = service().cache.judge(file.path).facts.vocabulary.size
+    facts = service().cache.judge(file.path).facts
+    job = asked.job_for(file.settings, facts.sampling)
+    size = facts.vocabulary.size
     for token, _ in job.options.sampling.logit_bias:
         if token >= size:
             raise InvalidRequest(
@@ -80,7 +81,9 @@ def _sources(asked: Request, file: ModelFile) -> "list[Source]":
     size = settings.localdocs.snippet_size
     if limit is not None:
         return sources(collections, conversation.messages, limit, size)
-    fitting = max(_LEAST_SOURCES, service().context_length(file) // _CONTEXT_FOR_SOURCE)
+    # A context that nobody chose shall not make answers slow.
+    context_length = file.settings.context_length or service().settings.context_length or 0
+    fitting = max(_LEAST_SOURCES, context_length // _CONTEXT_FOR_SOURCE)
     return sources(collections, conversation.messages, _MOST_SOURCES, size)[:fitting]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,41 +25,57 @@ _log = logging.getLogger(__name__)
 
 _KEY = "gpt4all"
 _MOST_SLOTS = 8
+# Tokens, unless the context is set: as many as fit into a quarter of the free memory.
+_SHORTEST_CONTEXT, _LONGEST_CONTEXT = 2048, 8192
 
 
 @dataclass(frozen=True)
 class Service:
-    """The parts of one application, built once by `create_app`."""
+    """The parts of one application, built once by `create_app`.
+
+    ``context_length`` says how many tokens the context of a model has here, or raises `ModelError`.
+    """
 
     settings: Settings
     collections: Collections
     cache: ModelCache
     library: Library
     worker: Worker
+    context_length: Callable[[ModelFile], int]
 
     @classmethod
     def build(cls, settings: Settings) -> "Service":
         """The parts that ``settings`` ask for; no model is loaded yet."""
         cache = ModelCache(settings.cache_dir)
         library = Library(
-            settings.models_dir, cache.judge, ModelSettingsFiles().read, settings.model
+            settings.models_dir,
+            cache.judge,
+            ModelSettingsFiles().read,
+            settings.model,
+            settings.engine,
         )
         threads = settings.threads or default_threads()
+        room = available_memory() // 4  # measured once: a model's context does not change
+
+        def context_length(file: ModelFile) -> int:
+            plan = cache.judge(file.path).plan(file.engine)
+            fitting = min(_LONGEST_CONTEXT, max(_SHORTEST_CONTEXT, room // plan.token_bytes))
+            return file.context_length(plan, settings.context_length or fitting)
 
         def order(file: ModelFile) -> Load:
-            plan = cache.judge(file.path).plan
-            context_length = file.context_length(plan, settings.context_length)
-            slots = settings.cache_slots or _slots(plan.token_bytes * context_length)
-            return Load(file, settings.cache_dir, context_length, threads, slots)
+            plan, length = cache.judge(file.path).plan(file.engine), context_length(file)
+            slots = settings.cache_slots or _slots(plan.token_bytes * length)
+            return Load(file, settings.cache_dir, length, threads, slots)
 
         worker = Worker(
             order,
-            cache.is_prepared,
+            lambda file: cache.is_prepared(file.path, file.engine),
             queue_limit=settings.queue_limit,
             timeouts=Timeouts(settings.prompt_timeout, settings.evaluation_timeout),
             keep_alive=settings.keep_alive,
         )
-        return cls(settings, Collections(settings.localdocs_dir), cache, library, worker)
+        collections = Collections(settings.localdocs_dir)
+        return cls(settings, collections, cache, library, worker, context_length)
 
     def start(self, app: Flask) -> None:
         """Starts what a server does in the background.
@@ -81,11 +98,6 @@ class Service:
             _log.error("%s", error)
         if any(collection.active for collection in self.collections.all()):
             import localdocs.prompt  # noqa: F401 - so that the first chat need not wait for it
-
-    def context_length(self, file: ModelFile) -> int:
-        """How many tokens the context of a model has here. Raises `ModelError`."""
-        plan = self.cache.judge(file.path).plan
-        return file.context_length(plan, self.settings.context_length)
 
     def attach(self, app: Flask) -> None:
         """Makes this the service of ``app``'s views."""

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from .exceptions import ModelError, QueueFull
 from .model_process import Check, ModelProcess, Timeouts
@@ -76,7 +75,7 @@ class Worker:
     def __init__(
         self,
         order: Callable[[ModelFile], Load],
-        is_prepared: Callable[[Path], bool],
+        is_prepared: Callable[[ModelFile], bool],
         *,
         queue_limit: int,
         timeouts: Timeouts | None = None,
@@ -137,10 +136,10 @@ class Worker:
 
     def _prepared(self, file: ModelFile, check: Check) -> ModelProcess | None:
         """A process in which the model was prepared, if that was necessary."""
-        if self._file == file or self._is_prepared(file.path):
+        if self._file == file or self._is_prepared(file):
             return None
         with self.preparing.turn(check):
-            if self._is_prepared(file.path):
+            if self._is_prepared(file):
                 return None
             process = ModelProcess(self._timeouts)
             try:

@@ -9,6 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.application import create_app
+from app.engines import engine_room
+from app.engines.base import LoadOptions
 from app.inference.model import Model
 from app.inference.tokenizer import Tokenizer
 from app.models.cache import ModelCache, PreparedModel
@@ -21,6 +23,12 @@ from .server import ROOT, Server
 from .tiny_gguf import WRITERS, write_tiny_gguf
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct.Q4_1"
+
+
+@pytest.fixture
+def without_llama_cpp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the second engine is not installed."""
+    monkeypatch.setattr("app.engines.llama_cpp.library._PACKAGE", "not_installed")
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +142,8 @@ def counts(answer: dict[str, Any]) -> dict[str, int]:
 
 
 def tokenizer_of(prepared: PreparedModel) -> Tokenizer:
-    return Tokenizer.load(prepared.tokenizer, prepared.facts.vocabulary)
+    loaded = engine_room(prepared.plan.engine).load(prepared, LoadOptions(64, 1))
+    return Tokenizer(loaded.codec, loaded.vocabulary)
 
 
 def tokenizer_of_app(client: FlaskClient) -> Tokenizer:

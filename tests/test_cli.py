@@ -13,6 +13,8 @@ from flask import Flask
 
 from .tiny_gguf import write_tiny_gguf
 
+pytestmark = pytest.mark.usefixtures("without_llama_cpp")
+
 
 @pytest.fixture
 def models(app: Flask, tiny_gguf: Path) -> Path:
@@ -33,8 +35,12 @@ def error(result: Result) -> str:
 def test_list_shows_each_model(app: Flask, models: Path) -> None:
     write_tiny_gguf(models / "b.gguf", context_length=64)
     lines = run(app, "list").output.splitlines()
-    assert re.fullmatch(r"b +0 MB +llama F32, 0 M parameters, context 64  \(default\)", lines[0])
-    assert re.fullmatch(r"tiny +0 MB +llama F32, 0 M parameters, context 256", lines[1])
+    assert re.fullmatch(
+        r"b +0 MB +llama F32, 0 M parameters, context 64, ctransformers  \(default\)", lines[0]
+    )
+    assert re.fullmatch(
+        r"tiny +0 MB +llama F32, 0 M parameters, context 256, ctransformers", lines[1]
+    )
 
 
 def test_list_gives_the_reason_for_what_cannot_be_used(app: Flask, models: Path) -> None:
@@ -55,6 +61,7 @@ def test_show_prints_facts_and_settings(app: Flask, models: Path) -> None:
         "tokenizer      byte-level BPE, smollm, 269 tokens",
         "ends answers   <|endoftext|> <|im_end|>",
         "chat template  yes",
+        "engine         ctransformers",
         "engine loads   a copy of 0 MB",
         "temperature: 0.5",
     ):

@@ -4,19 +4,28 @@ from typing import cast
 import pytest
 
 from app.exceptions import ModelError, NoModel
-from app.models.cache import Facts
+from app.models.facts import Facts, Judgement, Plan
 from app.models.library import Library, ModelSettings
 
 
-def library(folder: Path, default_name: str | None = None) -> Library:
-    """The models folder. Only its file "bad.gguf" cannot be used."""
+def library(
+    folder: Path,
+    default_name: str | None = None,
+    engine: str | None = None,
+    b_engine: str | None = None,
+) -> Library:
+    """The models folder. Only its file "bad.gguf" cannot be used, and nothing by llama-cpp."""
 
-    def judge(path: Path) -> Facts:
+    def judge(path: Path) -> Judgement:
         if path.name == "bad.gguf":
             raise ModelError("bad.gguf is bad.")
-        return cast(Facts, None)
+        plan = Plan("ctransformers", context_length=64, copy_bytes=0, token_bytes=1)
+        return Judgement(cast(Facts, None), (plan,), {"llama-cpp": "It is not for llama.cpp."})
 
-    return Library(folder, judge, lambda path: ModelSettings(), default_name)
+    def read_settings(path: Path) -> ModelSettings:
+        return ModelSettings(engine=b_engine if path.name == "b.json" else None)
+
+    return Library(folder, judge, read_settings, default_name, engine)
 
 
 @pytest.fixture
@@ -113,3 +122,17 @@ def test_the_default_is_usable(tmp_path: Path) -> None:
     for name in ("bad.gguf", "good.gguf"):
         (tmp_path / name).touch()
     assert library(tmp_path).default().name == "good"
+
+
+def test_an_engine_that_cannot_run_a_file_is_its_problem(folder: Path) -> None:
+    files = {file.path.name: file for file in library(folder, engine="llama-cpp").files()}
+    assert files["b.gguf"].problem == "It is not for llama.cpp."
+
+
+def test_a_files_own_engine_goes_first(folder: Path) -> None:
+    files = {file.path.name: file for file in library(folder, b_engine="llama-cpp").files()}
+    assert (files["b.gguf"].engine, files["b.gguf"].problem) == (
+        "llama-cpp",
+        "It is not for llama.cpp.",
+    )
+    assert files["A v1.5.GGUF"].problem is None

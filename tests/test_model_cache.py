@@ -21,6 +21,8 @@ from app.models.library import ModelFile
 from .conftest import tokenizer_of
 from .tiny_gguf import EMBEDDING, TEMPLATE, TOKENS, write_tiny_gguf, write_tiny_sentencepiece
 
+pytestmark = pytest.mark.usefixtures("without_llama_cpp")
+
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
@@ -49,7 +51,7 @@ def prepared_files(cache: Path) -> dict[Path, int]:
 
 def test_the_facts_are_those_of_the_file(tmp_path: Path, cache: Path) -> None:
     judgement = judge(write_tiny_gguf(tmp_path / "a.gguf"), cache)
-    weights = judgement.plan.copy_bytes // 4
+    weights = judgement.plan().copy_bytes // 4
     assert judgement.facts == Facts(
         architecture="llama",
         weight_type="F32",
@@ -59,7 +61,7 @@ def test_the_facts_are_those_of_the_file(tmp_path: Path, cache: Path) -> None:
     )
     # Two blocks with two heads of eight dimensions, a key and a value each, in F16.
     token_bytes = 2 * 2 * 8 * 2 * 2
-    assert judgement.plan == Plan("ctransformers", 256, 4 * weights, token_bytes)
+    assert judgement.plan() == Plan("ctransformers", 256, 4 * weights, token_bytes)
 
 
 def test_a_judgement_is_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +89,7 @@ def test_a_judged_file_is_checked_only_for_size_and_time(tmp_path: Path, cache: 
 
 def test_a_changed_file_is_judged_again(tmp_path: Path, cache: Path) -> None:
     path, models = write_tiny_gguf(tmp_path / "a.gguf"), ModelCache(cache)
-    assert models.judge(path).plan.context_length == 256
+    assert models.judge(path).plan().context_length == 256
     path.write_bytes(b"damaged")
     with pytest.raises(ModelError, match="damaged, truncated or not a GGUF"):
         models.judge(path)
@@ -100,7 +102,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path, cache: Path) -> None:
 
 def test_judging_needs_no_writable_cache(tmp_path: Path, cache: Path) -> None:
     cache.write_text("in the way")
-    assert judge(write_tiny_gguf(tmp_path / "a.gguf"), cache).plan.context_length == 256
+    assert judge(write_tiny_gguf(tmp_path / "a.gguf"), cache).plan().context_length == 256
 
 
 def test_the_file_itself_is_left_as_it_is(tmp_path: Path, cache: Path) -> None:
@@ -126,7 +128,7 @@ def test_a_changed_file_is_prepared_again_and_the_old_entry_deleted(
     write_tiny_gguf(path, context_length=64)
     second = prepare(path, cache)
     assert second.plan.context_length == 64
-    assert [entry for entry in cache.iterdir() if entry.is_dir()] == [second.weights.parent]
+    assert [entry for entry in cache.iterdir() if entry.is_dir()] == [second.weights.parent.parent]
     assert first.weights != second.weights
 
 
@@ -186,21 +188,21 @@ def test_a_cache_deleted_at_runtime_is_made_again(tmp_path: Path, cache: Path) -
 def test_a_damaged_cache_is_made_again(tmp_path: Path, cache: Path, name: str, damage: str) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     first = prepare(path, cache)
-    entry = first.weights.parent
-    whole = {file: file.stat().st_size for file in entry.iterdir()}
+    whole = {file: file.read_bytes() for file in cache.rglob("*.*")}
+    [damaged] = cache.rglob(name)
     if damage == "missing":
-        (entry / name).unlink()
+        damaged.unlink()
     else:
-        (entry / name).write_bytes((entry / name).read_bytes()[:10])
+        damaged.write_bytes(damaged.read_bytes()[:10])
     assert prepare(path, cache) == first
-    assert {file: file.stat().st_size for file in entry.iterdir()} == whole
+    assert {file: file.read_bytes() for file in cache.rglob("*.*")} == whole
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", "{", '{"facts": {"a": 5}}'])
 def test_a_damaged_judgement_is_made_again(tmp_path: Path, cache: Path, text: str) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     first = prepare(path, cache)
-    (first.weights.parent / "judgement.json").write_text(text)
+    (first.weights.parent.parent / "judgement.json").write_text(text)
     assert prepare(path, cache) == first
 
 
@@ -342,3 +344,15 @@ def test_tied_embeddings_become_the_output(tmp_path: Path, cache: Path) -> None:
     prepared = prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache)
     tensors = {t.name: t.data for t in GGUFReader(prepared.weights).tensors}
     np.testing.assert_array_equal(tensors["output.weight"], tensors["token_embd.weight"])
+
+
+def test_a_judgement_is_made_again_when_an_engine_was_installed(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    before = judge(path, cache)
+    assert "is not installed: `make llama-cpp`" in before.refusals["llama-cpp"]
+    entries = len(list(cache.iterdir()))
+    monkeypatch.setattr("app.models.cache.installed", lambda: "somewhere 1")
+    judge(path, cache)
+    assert len(list(cache.iterdir())) == entries + 1

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.engines import ctransformers
-from app.engines.base import Engine
+from app.engines.base import LoadedModel, LoadOptions
 from app.exceptions import ModelError
 from app.inference.model import Model
-from app.models.cache import ModelCache
+from app.jobs import Sampling
+from app.models.cache import ModelCache, PreparedModel
 from app.models.library import ModelFile, ModelSettings
 from app.schemas import ModelSettingsFiles
 
@@ -49,7 +50,8 @@ def chat(client: FlaskClient, **fields: Any) -> Any:
 def test_without_a_file_the_defaults_are_gpt4alls(tmp_path: Path) -> None:
     settings = ModelSettingsFiles().read(tmp_path / "a.json")
     assert settings == ModelSettings()
-    assert asdict(settings.sampling) == {
+    assert settings.sampling == {}
+    assert asdict(Sampling()) == {
         "temperature": 0.7,
         "top_p": 0.4,
         "top_k": 40,
@@ -140,16 +142,36 @@ def test_sampling_settings_are_the_defaults_of_requests(
     assert chat(client, temperature=0, repeat_penalty=1)["choices"] == greedy
 
 
+def test_the_ggufs_own_sampling_goes_after_the_settings(
+    client: FlaskClient, tiny_gguf: Path, settings: Callable[..., Path]
+) -> None:
+    greedy = chat(client, temperature=0, repeat_penalty=1)["choices"]
+    metadata = {"general.sampling.temp": 0.0, "general.sampling.penalty_repeat": 1.0}
+    write_tiny_gguf(tiny_gguf, metadata=metadata)
+    assert chat(client, temperature=None)["choices"] == greedy
+    settings(temperature=2, top_p=1, top_k=0, repeat_penalty=3)
+    assert chat(client, temperature=None, seed=1)["choices"] != greedy
+
+
+@pytest.mark.parametrize("value", [-1.0, float("inf"), float("nan"), "0"])
+def test_sampling_that_makes_no_sense_is_left_out(
+    client: FlaskClient, tiny_gguf: Path, value: object
+) -> None:
+    expected = chat(client, temperature=None, seed=1)["choices"]
+    write_tiny_gguf(tiny_gguf, metadata={"general.sampling.temp": value})
+    assert chat(client, temperature=None, seed=1)["choices"] == expected
+
+
 def test_threads_and_gpu_layers_reach_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: dict[str, Any] = {}
     load = ctransformers.load
 
-    def record(weights: Path, context_length: int, threads: int, gpu_layers: int) -> Engine:
-        given.update(threads=threads, gpu_layers=gpu_layers)
+    def record(model: PreparedModel, options: LoadOptions) -> LoadedModel:
+        given.update(threads=options.threads, gpu_layers=options.gpu_layers)
         # The machines that run the tests have no GPU.
-        return load(weights, context_length, threads)
+        return load(model, replace(options, gpu_layers=0))
 
     monkeypatch.setattr(ctransformers, "load", record)
     path = write_tiny_gguf(tmp_path / "a.gguf")

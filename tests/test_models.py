@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from app.application import create_app
+
 from .tiny_gguf import write_tiny_gguf
 
 TINY = {
@@ -47,7 +49,30 @@ def test_a_model_put_into_the_folder_is_listed_at_once(
 
 @pytest.mark.parametrize("name", ["tiny", "tiny.gguf"])
 def test_a_model_is_found_by_its_names(client: FlaskClient, name: str) -> None:
-    assert client.get(f"/v1/models/{name}").json == TINY
+    found = client.get(f"/v1/models/{name}").json
+    assert found == TINY | {"context_length": 256, "engine": "ctransformers"}
+
+
+# A token of the tiny model takes 128 bytes of the KV cache.
+@pytest.mark.parametrize(
+    ("memory", "set_to", "expected"),
+    [
+        (1 << 40, "", 8192),
+        (4 * 128 * 5000, "", 5000),
+        (0, "", 2048),
+        (1 << 40, "100", 100),
+        (0, "9000", 9000),
+        (1 << 40, "20000", 10_000),
+    ],
+)
+def test_the_context_fits_into_a_quarter_of_the_memory_unless_it_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, set_to: str, expected: int
+) -> None:
+    monkeypatch.setattr("app.service.available_memory", lambda: memory)
+    (tmp_path / "models").mkdir()
+    write_tiny_gguf(tmp_path / "models" / "a.gguf", context_length=10_000)
+    client = create_app({"DATA_DIR": str(tmp_path), "CONTEXT_LENGTH": set_to}).test_client()
+    assert client.get("/v1/models/a").json["context_length"] == expected
 
 
 @pytest.mark.parametrize(

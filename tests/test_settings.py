@@ -20,7 +20,8 @@ def test_the_defaults(tmp_path: Path) -> None:
         data_dir=tmp_path,
         model=None,
         strict_model=False,
-        context_length=2048,
+        engine=None,
+        context_length=None,
         threads=None,
         cache_slots=None,
         queue_limit=8,
@@ -62,6 +63,7 @@ def test_an_empty_value_is_the_default(tmp_path: Path) -> None:
         ("QUEUE_LIMIT", "08"),
         ("QUEUE_LIMIT", "1_0"),
         ("QUEUE_LIMIT", "-1"),
+        ("ENGINE", "llama"),
         ("CONTEXT_LENGTH", "2048.5"),
         ("MAX_N", "0"),
         ("MAX_BODY_BYTES", "1"),
@@ -227,3 +229,9 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith(f"Error: The server cannot listen on 127.0.0.1, PORT {port}: ")
+
+
+@pytest.mark.usefixtures("without_llama_cpp")
+def test_an_engine_that_is_not_installed_is_refused_with_what_adds_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"GPT4ALL_ENGINE .*`make llama-cpp` adds it"):
+        read_settings({"ENGINE": "llama-cpp"}, str(tmp_path))

@@ -15,6 +15,8 @@ from app.models.facts import VocabularyFacts
 from .conftest import tokenizer_of
 from .tiny_gguf import TOKENS, write_tiny_gguf, write_tiny_sentencepiece
 
+pytestmark = pytest.mark.usefixtures("without_llama_cpp")
+
 
 @pytest.fixture
 def facts_of(tmp_path: Path) -> Callable[..., VocabularyFacts]:

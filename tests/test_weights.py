@@ -15,6 +15,8 @@ from .tiny_gguf import BLOCKS, EMBEDDING, FEED_FORWARD, HEADS, KV_HEADS, TOKENS,
 
 KV_ROWS = EMBEDDING // HEADS * KV_HEADS
 
+pytestmark = pytest.mark.usefixtures("without_llama_cpp")
+
 
 def judge(path: Path) -> Judgement:
     return ModelCache(path.parent / "cache").judge(path)
@@ -250,4 +252,4 @@ def test_phi3_has_its_original_context(tmp_path: Path) -> None:
     path = write_tiny_gguf(
         tmp_path / "a.gguf", tensors=phi3_tensors(), architecture="phi3", metadata=metadata
     )
-    assert judge(path).plan.context_length == 128
+    assert judge(path).plan().context_length == 128

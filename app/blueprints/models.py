@@ -19,11 +19,16 @@ def index() -> dict[str, Any]:
 
 @blueprint.get("/<path:name>")
 def show(name: str) -> dict[str, Any]:
-    """One model, by display name, file name or file stem. Names may contain slashes."""
+    """One model, by display name, file name or file stem. Names may contain slashes.
+
+    Beside GPT4All's object, it has the length of its context in tokens, and its engine.
+    """
     file = service().library.find(name)
     if file is None or file.problem is not None:
         raise ModelNotFound(name)
-    return _object(file)
+    engine = service().cache.judge(file.path).plan(file.engine).engine
+    context_length = service().context_length(file)
+    return {**_object(file), "context_length": context_length, "engine": engine}
 
 
 def _object(file: ModelFile) -> dict[str, Any]:

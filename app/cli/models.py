@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
+from ..engines import ENGINES
 from ..exceptions import ModelError, NoModel
 from ..models import downloads
 from ..models.default_model import download_default_model
 from ..models.downloads import DownloadError
-from ..models.facts import Facts, Judgement
+from ..models.facts import Facts, Judgement, Plan
 from ..models.library import ModelFile
 from ..service import service
 from . import shown_errors
@@ -48,7 +49,7 @@ def list_command() -> None:
             click.echo(file.problem)
             continue
         note = "  (default)" if file == default else ""
-        click.echo(f"{_summary(service().cache.judge(file.path))}{note}")
+        click.echo(f"{_summary(service().cache.judge(file.path), file.engine)}{note}")
 
 
 @command.command("show")
@@ -61,10 +62,11 @@ def show_command(name: str) -> None:
         click.echo(f"  problem        {file.problem}")
         return
     judgement = service().cache.judge(file.path)
-    facts, plan = judgement.facts, judgement.plan
+    facts, plan = judgement.facts, judgement.plan(file.engine)
     tokens = facts.vocabulary
     ends = [text for text, token in tokens.control.items() if token in tokens.end_tokens]
-    tokenizer = "SentencePiece" if tokens.kind == "llama" else f"byte-level BPE, {tokens.pre}"
+    kinds = {"llama": "SentencePiece", "gpt2": f"byte-level BPE, {tokens.pre}"}
+    tokenizer = kinds.get(tokens.kind, tokens.kind)
     rewritten = f"a copy of {_megabytes(plan.copy_bytes)}" if plan.copy_bytes else "the file itself"
     for title, value in (
         ("model", _kind(facts)),
@@ -72,6 +74,8 @@ def show_command(name: str) -> None:
         ("tokenizer", f"{tokenizer}, {tokens.size} tokens"),
         ("ends answers", " ".join(ends)),
         ("chat template", "yes" if facts.chat_template else "none: completions only"),
+        ("engine", plan.engine),
+        *(("", reason) for reason in _why(judgement, plan)),
         ("engine loads", rewritten),
     ):
         click.echo(f"  {title:13}  {value}")
@@ -87,8 +91,11 @@ def check_command(path: Path) -> None:
     """Say whether a GGUF, wherever it is, can be used."""
     with _errors():
         judgement = _judge(path)
-    how = "after rewriting it once" if judgement.plan.copy_bytes else "as it is"
+    plan = judgement.plan()
+    how = "after rewriting it once" if plan.copy_bytes else "as it is"
     click.echo(f"{path.name} can be used, {how}: {_summary(judgement)}.")
+    for reason in _why(judgement, plan):
+        click.echo(f"  {reason}")
 
 
 @command.command("add")
@@ -184,8 +191,15 @@ def _default() -> ModelFile | None:
         return None
 
 
-def _summary(judgement: Judgement) -> str:
-    return f"{_kind(judgement.facts)}, context {judgement.plan.context_length}"
+def _summary(judgement: Judgement, engine: str | None = None) -> str:
+    plan = judgement.plan(engine)
+    return f"{_kind(judgement.facts)}, context {plan.context_length}, {plan.engine}"
+
+
+def _why(judgement: Judgement, plan: Plan) -> list[str]:
+    """Why the model does not run on an engine that is preferred to its own."""
+    preferred = ENGINES[: ENGINES.index(plan.engine)]
+    return [reason for engine, reason in judgement.refusals.items() if engine in preferred]
 
 
 def _kind(facts: Facts) -> str:

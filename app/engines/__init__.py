@@ -4,16 +4,11 @@ from importlib import import_module
 
 from .base import EngineRoom
 
-_ENGINES = ("ctransformers",)
+ENGINES = ("ctransformers", "llama-cpp")
 """The engines, the preferred one first. Importing one may take a while."""
 
 
 def engine_room(name: str) -> EngineRoom:
     """The package of an engine, imported when it is first needed."""
-    room: EngineRoom = import_module(f".{name}", __package__)
+    room: EngineRoom = import_module(f".{name.replace('-', '_')}", __package__)
     return room
-
-
-def engine_rooms() -> list[EngineRoom]:
-    """The packages of all engines, the preferred one first."""
-    return [engine_room(name) for name in _ENGINES]

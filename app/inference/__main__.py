@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+from ..engines.base import Flag
 from ..exceptions import Cancelled, InferenceError
 from ..jobs import Job
 from ..models.cache import ModelCache
@@ -37,7 +38,7 @@ class Runner:
 
     def __init__(self) -> None:
         self._orders: queue.SimpleQueue[Job | Load | Prepare] = queue.SimpleQueue()
-        self._cancelled = threading.Event()
+        self._cancelled = Flag()
         self._events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
         # A library that prints must not get among the events.
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -72,7 +73,7 @@ class Runner:
                     self._load(order)
                 case Prepare():
                     self._begin(Step.PREPARING)
-                    ModelCache(order.cache).prepare(order.file.path)
+                    ModelCache(order.cache).prepare(order.file.path, order.file.engine)
         except (InferenceError, RecursionError) as error:
             return Failed(error)
         except Exception as error:
@@ -82,7 +83,7 @@ class Runner:
 
     def _load(self, order: Load) -> None:
         self._begin(Step.PREPARING)
-        prepared = ModelCache(order.cache).prepare(order.file.path)
+        prepared = ModelCache(order.cache).prepare(order.file.path, order.file.engine)
         self._begin(Step.LOADING)
         self._model = Model.load(
             order.file,
@@ -91,6 +92,7 @@ class Runner:
             order.threads,
             order.slots,
             self._begin,
+            self._cancelled,
         )
 
     def _run(self, job: Job) -> None:

@@ -157,17 +157,15 @@ class Generation:
             return
 
     def _echoed(self, text: str, top: int) -> Iterator[TokenLogProbability]:
-        """The log-probabilities of the prompt's tokens, which ``text`` shows.
-
-        The engine has logits only for the last token of a piece.
-        """
+        """The log-probabilities of the prompt's tokens, which ``text`` shows."""
         session, tokenizer = self.model.session, self.model.tokenizer
         session.rewind(0)
-        for token, offset in zip(self.prompt, offsets(tokenizer, self.prompt, text), strict=True):
-            logits = session.logits if len(session) else None
-            yield log_probability(tokenizer, token, logits, top, offset)
-            self.check()
-            session.extend([token])
+        places = offsets(tokenizer, self.prompt, text)
+        before: NDArray[np.float32] | None = None
+        evaluated = session.extend_each(self.prompt, self.check)
+        for token, offset, after in zip(self.prompt, places, evaluated, strict=True):
+            yield log_probability(tokenizer, token, before, top, offset)
+            before = after.copy()  # the next evaluation may overwrite it
 
 
 def _without_end(logits: NDArray[np.float32], model: Model) -> NDArray[np.float32]:

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..engines import engine_room
+from ..engines.base import Flag, LoadedModel, LoadOptions
 from ..exceptions import ContextLengthExceeded, PromptError
 from ..jobs import Calling, Grammar
 from ..models.cache import PreparedModel
-from ..models.facts import Facts
 from ..models.library import ModelFile
 from ..protocol import Step
 from .functions import plain_messages
@@ -30,16 +29,17 @@ class Model:
     def __init__(
         self,
         file: ModelFile,
-        facts: Facts,
-        tokenizer: Tokenizer,
-        sessions: Sessions,
+        loaded: LoadedModel,
+        chat_template: str | None,
+        slots: int,
         begin: Callable[[Step], None] = lambda step: None,
     ) -> None:
         self.file = file
-        self.tokenizer = tokenizer
-        self.sessions = sessions
-        self.end_tokens = frozenset(facts.vocabulary.end_tokens)
-        self._template_source = file.settings.chat_template or facts.chat_template
+        self.tokenizer = Tokenizer(loaded.codec, loaded.vocabulary)
+        self.sessions = Sessions(loaded.open, slots)
+        self.end_tokens = frozenset(loaded.vocabulary.end_tokens)
+        self._loaded = loaded
+        self._template_source = chat_template
         self._begin = begin
         self._template: ChatTemplate | None = None
         self._constraint_tokens: ConstraintTokens | None = None
@@ -53,22 +53,24 @@ class Model:
         threads: int,
         slots: int = 1,
         begin: Callable[[Step], None] = lambda step: None,
+        cancelled: Flag | None = None,
     ) -> "Model":
         """Loads a prepared model with a context of at most ``context_length`` tokens.
 
-        The file's own settings go first. ``begin`` is told of each step of a prompt's. Raises
-        `ModelError` with the reason when that is impossible.
+        The file's own settings go first. ``begin`` is told of each step of a prompt's, and
+        ``cancelled`` tells the engine to stop. Raises `ModelError` with the reason when that is
+        impossible.
         """
-        facts, settings = prepared.facts, file.settings
-        tokenizer = Tokenizer.load(prepared.tokenizer, facts.vocabulary)
-        open_engine = partial(
-            engine_room(prepared.plan.engine).load,
-            prepared.weights,
+        settings = file.settings
+        options = LoadOptions(
             file.context_length(prepared.plan, context_length),
             settings.threads or threads,
             settings.gpu_layers,
+            cancelled or Flag(),
         )
-        return cls(file, facts, tokenizer, Sessions(open_engine, slots), begin)
+        loaded = engine_room(prepared.plan.engine).load(prepared, options)
+        template = settings.chat_template or prepared.facts.chat_template
+        return cls(file, loaded, template, slots, begin)
 
     @property
     def session(self) -> Session:
@@ -147,6 +149,7 @@ class Model:
     def close(self) -> None:
         """Frees the memory; the model cannot be used afterwards."""
         self.sessions.close()
+        self._loaded.close()
 
     def _protected(self, value: Any) -> Any:
         """``value`` with every text in it protected, and such that it can be encoded."""

@@ -6,7 +6,7 @@ evaluated from the start in such pieces; generated tokens, evaluated one by one,
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,6 +116,17 @@ class Session:
         for start in range(0, len(tokens), piece):
             self._evaluate(tokens[start : start + piece])
 
+    def extend_each(
+        self, tokens: Sequence[int], check: Callable[[], None]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Evaluates tokens, and yields the logits after each. ``check`` may raise to stop."""
+        check()
+        evaluated = self._engine.evaluate_each(list(tokens), len(self))
+        for token, logits in zip(tokens, evaluated, strict=True):
+            self._tokens.append(token)
+            yield logits
+            check()
+
     def rewind(self, length: int) -> None:
         """Forgets all but the first ``length`` tokens.
 
@@ -139,7 +150,7 @@ class Session:
 class Sessions:
     """Up to ``slots`` sessions, each with the KV cache of an engine of its own.
 
-    ``open_engine`` makes one more engine, over the same weights.
+    ``open_engine`` is `LoadedModel.open`.
     """
 
     def __init__(self, open_engine: Callable[[], Engine], slots: int) -> None:

@@ -6,11 +6,9 @@ first.
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
-from ..exceptions import ModelError
+from ..engines.base import Codec
 from ..models.facts import VocabularyFacts
-from .codecs import CODECS, Codec
 
 # Tells a control token in somebody's text from the template's own. Unicode reserves this
 # noncharacter for such internal use.
@@ -35,14 +33,6 @@ class Tokenizer:
         self._longest_first = sorted(self._special, key=lambda t: len(t.encode()), reverse=True)
         control = (token for token in self._longest_first if token in facts.control)
         self._control_pattern = re.compile("|".join(map(re.escape, control)) or "(?!)")
-
-    @classmethod
-    def load(cls, path: Path, facts: VocabularyFacts) -> "Tokenizer":
-        """The tokenizer whose codec was saved at ``path``. Raises `ModelError`."""
-        try:
-            return cls(CODECS[facts.kind].load(path, facts), facts)
-        except Exception as error:  # tokenizers raises bare Exceptions
-            raise ModelError(f"{path} is damaged; delete it ({error}).") from error
 
     def encode(self, text: str, *, protected: bool = False) -> list[int]:
         """The token ids of ``text``, in which control tokens count as such.

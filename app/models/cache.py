@@ -2,10 +2,11 @@
 
 An entry is a folder, named after the file's path and identity:
 
-- ``judgement.json``: the file's `Facts`, or why it cannot be used;
-- ``tokenizer``: the tokenizer in its library's own format;
-- ``weights.gguf``: what ctransformers loads, unless it can load the file itself;
-- ``sizes.json``: the sizes of these two in bytes, written last.
+- ``judgement.json``: the file's `Facts` and `Plan`s, or why it cannot be used;
+- a folder for each engine that has run the model, with what it needs:
+  ``tokenizer``, the tokenizer in its library's own format,
+  ``weights.gguf``, unless the engine can load the file itself,
+  ``sizes.json``, the sizes of these two in bytes, written last.
 
 You can delete all of it at any time.
 """
@@ -24,13 +25,14 @@ from filelock import FileLock
 
 from localdocs.replacing import replacing
 
+from ..engines.llama_cpp.library import installed
 from ..exceptions import ModelError
 from .disk import ByVersion, lacking, version
 from .facts import Facts, Judgement, Plan, VocabularyFacts
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 4  # increased when older entries must be made again
+_VERSION = 5  # increased when older entries must be made again
 _HEADER_BYTES = 1 << 20
 _JUDGEMENT, _TOKENIZER, _WEIGHTS, _SIZES = (
     "judgement.json", "tokenizer", "weights.gguf", "sizes.json",
@@ -42,7 +44,8 @@ _REPORT_EVERY = 5  # seconds between two lines about progress
 class PreparedModel:
     """A model that can be loaded in a fraction of a second.
 
-    ``weights`` is for the engine, ``tokenizer`` for its library.
+    ``weights`` is for the engine: the GGUF itself or a copy. ``tokenizer`` is for its tokenizer's
+    library, if it has one.
     """
 
     facts: Facts
@@ -68,29 +71,35 @@ class ModelCache:
             raise ModelError(judgement)
         return judgement
 
-    def is_prepared(self, path: Path) -> bool:
+    def is_prepared(self, path: Path, engine: str | None = None) -> bool:
         """Whether `prepare` would have nothing to do."""
         try:
-            return _is_whole(self._entry(path))
-        except OSError:
+            return _is_whole(self._entry(path) / self.judge(path).plan(engine).engine)
+        except (OSError, ModelError):
             return False
 
-    def prepare(self, path: Path) -> PreparedModel:
-        """The GGUF at ``path``, ready to be loaded. Raises `ModelError` if that is impossible."""
+    def prepare(self, path: Path, engine: str | None = None) -> PreparedModel:
+        """The GGUF at ``path``, ready to be loaded by an engine, or by the preferred one.
+
+        Raises `ModelError` if that is impossible.
+        """
         try:
             entry = self._entry(path)
             if not (entry / _JUDGEMENT).exists():  # the cache was deleted
                 self._judgements.forget(path)
             judgement = self.judge(path)
-            if not _is_whole(entry):
+            plan = judgement.plan(engine)
+            folder = entry / plan.engine
+            weights = folder / _WEIGHTS if plan.copy_bytes else path
+            prepared = PreparedModel(judgement.facts, plan, weights, folder / _TOKENIZER)
+            if not _is_whole(folder):
                 self._folder.mkdir(parents=True, exist_ok=True)
                 with FileLock(self._folder / ".lock"):
-                    if not _is_whole(entry):
-                        self._prepare(path, entry)
+                    if not _is_whole(folder):
+                        self._prepare(path, entry, prepared)
         except OSError as error:
             raise ModelError(f"{path.name} cannot be prepared: {error}.") from error
-        weights = entry / _WEIGHTS if judgement.plan.copy_bytes else path
-        return PreparedModel(judgement.facts, judgement.plan, weights, entry / _TOKENIZER)
+        return prepared
 
     def forget(self, path: Path) -> None:
         """Deletes what was made from the file at ``path``, which may be gone."""
@@ -119,28 +128,21 @@ class ModelCache:
             _log.warning("%s cannot be written: %s", entry / _JUDGEMENT, error)
         return found
 
-    def _prepare(self, path: Path, entry: Path) -> None:
-        """Completes ``entry``. The caller holds the cache's lock."""
+    def _prepare(self, path: Path, entry: Path, prepared: PreparedModel) -> None:
+        """Completes the ``entry`` for an engine. The caller holds the cache's lock."""
         # Imported here because a server that only lists models does not need it.
         from ..engines import engine_room
-        from ..inference.codecs import CODECS
         from .gguf_file import read_gguf
-        from .judging import judge
 
         self._clean(path, entry)
-        entry.mkdir(parents=True, exist_ok=True)
+        folder, size = prepared.tokenizer.parent, prepared.plan.copy_bytes
+        folder.mkdir(parents=True, exist_ok=True)
         file = read_gguf(path)
-        judgement = judge(file)
-        vocabulary, size = judgement.facts.vocabulary, judgement.plan.copy_bytes
-        with replacing(entry / _TOKENIZER) as new:
-            CODECS[vocabulary.kind].save(file, vocabulary, new)
-        if size:
-            if (problem := lacking(self._folder, size)) is not None:
-                raise file.unusable(f"it must be rewritten once for the engine, which {problem}")
-            with replacing(entry / _WEIGHTS) as new:
-                engine_room(judgement.plan.engine).write_copy(file, new, _report(path, size))
-        with replacing(entry / _SIZES) as new:
-            new.write_text(json.dumps(_file_sizes(entry)), encoding="utf-8")
+        if size and (problem := lacking(self._folder, size)) is not None:
+            raise file.unusable(f"it must be rewritten once for the engine, which {problem}")
+        engine_room(prepared.plan.engine).prepare(file, prepared, _report(path, size))
+        with replacing(folder / _SIZES) as new:
+            new.write_text(json.dumps(_file_sizes(folder)), encoding="utf-8")
         _log.info("%s is prepared.", path.name)
 
     def _clean(self, path: Path, keep: Path) -> None:
@@ -152,7 +154,7 @@ class ModelCache:
                     # Windows keeps files that a running server has open. Next time, they go.
                     shutil.rmtree(entry, ignore_errors=True)
         if keep.exists():
-            for leftover in keep.glob(".new-*"):
+            for leftover in keep.rglob(".new-*"):
                 leftover.unlink(missing_ok=True)  # somebody who judges at once renames theirs
 
     def _entries_of(self, path: Path) -> Iterator[Path]:
@@ -162,8 +164,9 @@ class ModelCache:
     def _entry(self, path: Path) -> Path:
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
-        identity = f"{_VERSION} {path} {version(path)} ".encode(errors="surrogateescape")
-        return self._folder / hashlib.sha256(identity + header).hexdigest()[:16]
+        identity = f"{_VERSION} {installed()} {path} {version(path)} "
+        identity_bytes = identity.encode(errors="surrogateescape")
+        return self._folder / hashlib.sha256(identity_bytes + header).hexdigest()[:16]
 
 
 def _judge(path: Path) -> Judgement:
@@ -180,7 +183,8 @@ def _read_judgement(entry: Path) -> Judgement | str:
         return str(kept["reason"])
     facts = kept["facts"]
     vocabulary = VocabularyFacts(**facts["vocabulary"])
-    return Judgement(Facts(**{**facts, "vocabulary": vocabulary}), Plan(**kept["plan"]))
+    plans = tuple(Plan(**plan) for plan in kept["plans"])
+    return Judgement(Facts(**{**facts, "vocabulary": vocabulary}), plans, kept["refusals"])
 
 
 def _source(entry: Path) -> Path | None:
@@ -191,21 +195,22 @@ def _source(entry: Path) -> Path | None:
         return None
 
 
-def _is_whole(entry: Path) -> bool:
+def _is_whole(folder: Path) -> bool:
     try:
-        return bool(json.loads((entry / _SIZES).read_text("utf-8")) == _file_sizes(entry))
+        return bool(json.loads((folder / _SIZES).read_text("utf-8")) == _file_sizes(folder))
     except (OSError, ValueError):
         return False
 
 
-def _file_sizes(entry: Path) -> dict[str, int]:
-    paths = (entry / name for name in (_TOKENIZER, _WEIGHTS))
+def _file_sizes(folder: Path) -> dict[str, int]:
+    paths = (folder / name for name in (_TOKENIZER, _WEIGHTS))
     return {path.name: path.stat().st_size for path in paths if path.exists()}
 
 
 def _report(path: Path, size: int) -> Callable[[int], None]:
     """A function that takes the numbers of bytes written and logs the progress."""
-    _log.info("Preparing %s for the engine, %d MiB; this happens once.", path.name, size >> 20)
+    if size:
+        _log.info("Preparing %s for the engine, %d MiB; this happens once.", path.name, size >> 20)
     done, last = 0, time.monotonic()
 
     def progress(count: int) -> None:

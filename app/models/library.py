@@ -1,13 +1,13 @@
 """The models folder: its GGUF files, their names, and which of them can be used."""
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..exceptions import ModelError, NoModel
-from ..jobs import Sampling
 from .disk import Version
 from .facts import Judgement, Plan
 
@@ -17,7 +17,8 @@ class ModelSettings:
     """What the file ``NAME.json`` beside ``NAME.gguf`` says. None lets the server choose.
 
     ``max_length`` limits the tokens of a chat's answer if the request sets no limit.
-    ``context_length`` is in tokens too.
+    ``context_length`` is in tokens too. ``sampling`` has only what the file sets, under the names
+    of `Sampling`.
     """
 
     name: str | None = None
@@ -25,9 +26,10 @@ class ModelSettings:
     chat_template: str | None = None
     context_length: int | None = None
     max_length: int | None = None
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Mapping[str, Any] = field(default_factory=dict, hash=False)
     gpu_layers: int = 0
     threads: int | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,15 @@ class ModelFile:
 
     ``name`` is what ``/v1/models`` shows: the name in its settings, or else the path below the
     folder, with ``/`` on every system and without ``.gguf``. ``version`` tells when another file
-    has taken its place, which is then another model. ``problem`` says why it cannot be used.
+    has taken its place, which is then another model. ``engine`` is the one that shall run it, if
+    not the preferred one. ``problem`` says why it cannot be used.
     """
 
     name: str
     path: Path
     version: Version = (0, 0)
     settings: ModelSettings = field(default_factory=ModelSettings)
+    engine: str | None = None
     problem: str | None = None
 
     @property
@@ -51,7 +55,10 @@ class ModelFile:
         return self.path.with_suffix(".json")
 
     def context_length(self, plan: Plan, usual: int) -> int:
-        """How many tokens the context has: the file's own setting, or the ``usual`` number."""
+        """How many tokens the context has: the file's own setting, or the ``usual`` number.
+
+        Never more than the model was trained for.
+        """
         return min(self.settings.context_length or usual, plan.context_length)
 
 
@@ -59,7 +66,7 @@ class Library:
     """The models folder. It is read again for every call, so a new file can be used at once.
 
     ``judge`` says what a GGUF is, and ``read_settings`` reads a settings file. Both raise
-    `ModelError`.
+    `ModelError`. ``engine`` shall run the models whose settings name no other one.
     """
 
     def __init__(
@@ -68,11 +75,13 @@ class Library:
         judge: Callable[[Path], Judgement],
         read_settings: Callable[[Path], ModelSettings],
         default_name: str | None = None,
+        engine: str | None = None,
     ) -> None:
         self.folder = folder
         self._judge = judge
         self._read_settings = read_settings
         self._default_name = default_name
+        self._engine = engine
 
     def models(self) -> list[ModelFile]:
         """All models that can be used, sorted by name regardless of case."""
@@ -84,9 +93,8 @@ class Library:
         named: dict[str, ModelFile] = {}
         for i, file in enumerate(files):
             if file.problem is None and (other := named.setdefault(file.name, file)) is not file:
-                files[i] = self._with_problem(
-                    file, f"{other.path.name} has the same name, {file.name!r}."
-                )
+                problem = f"{other.path.name} has the same name, {file.name!r}."
+                files[i] = replace(file, problem=problem)
         return files
 
     def find(self, name: str) -> ModelFile | None:
@@ -142,12 +150,10 @@ class Library:
     def _judged(self, file: ModelFile) -> ModelFile:
         try:
             settings = self._read_settings(file.settings_path)
-            file = ModelFile(settings.name or file.name, file.path, file.version, settings)
-            self._judge(file.path)
+            engine = settings.engine or self._engine
+            name = settings.name or file.name
+            file = replace(file, name=name, settings=settings, engine=engine)
+            self._judge(file.path).plan(engine)
         except ModelError as error:
-            return self._with_problem(file, str(error))
+            return replace(file, problem=str(error))
         return file
-
-    @staticmethod
-    def _with_problem(file: ModelFile, problem: str) -> ModelFile:
-        return ModelFile(file.name, file.path, file.version, file.settings, problem)

@@ -10,7 +10,6 @@ from gguf.vocab import bytes_to_unicode
 
 from .facts import VocabularyFacts
 from .gguf_file import GGUFFile
-from .pre_tokenizers import PATTERNS
 
 BYTES = {character: byte for byte, character in bytes_to_unicode().items()}
 """Byte-level BPE writes each byte as one printable character (GPT-2, `encoder.py`)."""
@@ -41,6 +40,9 @@ _AUDIBLE = frozenset(
     }
 )  # fmt: skip
 
+BYTE_NAMES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+"""SentencePiece's names of the tokens for single bytes."""
+
 # Byte-level vocabularies whose prompts begin with BOS, unless the metadata say otherwise.
 _PRE_WITH_BOS = frozenset({"llama3", "llama-v3", "llama-bpe", "falcon3", "tekken"})
 
@@ -63,12 +65,7 @@ def token_types(file: GGUFFile, size: int) -> list[int]:
 
 def judge_vocabulary(file: GGUFFile) -> VocabularyFacts:
     """Reads and judges the vocabulary. Raises `ModelError` with the reason."""
-    kind = file.get("tokenizer.ggml.model")
-    if kind not in ("gpt2", "llama"):
-        raise file.unusable(
-            f"its tokenizer is {kind!r}; only 'llama' (SentencePiece) and 'gpt2' (byte-level BPE) "
-            "run here."
-        )
+    kind = file.typed("tokenizer.ggml.model", str, "none")
     tokens = token_texts(file)
     ids = {token: i for i, token in enumerate(tokens)}
     if not tokens or len(ids) < len(tokens):
@@ -104,7 +101,7 @@ def judge_vocabulary(file: GGUFFile) -> VocabularyFacts:
         control=control,
         user_defined=user_defined,
         strip_after=_strip_after(file, special_ids),
-        byte_tokens=_byte_tokens(file, ids) if kind == "llama" else [],
+        byte_tokens=[ids[name] for name in BYTE_NAMES] if ids.keys() >= set(BYTE_NAMES) else [],
         silent=[i for i, kind_of_token in enumerate(types) if kind_of_token not in _AUDIBLE],
         end_tokens=sorted(end_tokens),
         bos=bos,
@@ -122,24 +119,6 @@ def judge_vocabulary(file: GGUFFile) -> VocabularyFacts:
         if add and token is None:
             raise file.unusable(f"its prompts need {name}_token_id, which is missing.")
     return facts
-
-
-def judge_tokenizer(file: GGUFFile, facts: VocabularyFacts) -> None:
-    """Raises `ModelError` with the reason if no tokenizer can be built."""
-    if facts.kind == "llama":
-        if len(file.list_of("tokenizer.ggml.scores", float)) < facts.size:
-            raise file.unusable("it has fewer scores than tokens.")
-        return
-    if facts.pre not in PATTERNS:
-        raise file.unusable(
-            f"its pre-tokenizer is {facts.pre!r}; only these run here: "
-            f"{', '.join(map(repr, PATTERNS))}."
-        )
-    tokens = set(token_texts(file)) | BYTES.keys()
-    for merge in file.list_of("tokenizer.ggml.merges", str):
-        first, _, second = merge.partition(" ")
-        if not {first, second, first + second} <= tokens:
-            raise file.unusable(f"its vocabulary lacks a token for the merge {merge!r}.")
 
 
 def _begin_and_end(file: GGUFFile, kind: str, types: list[int]) -> tuple[int | None, int | None]:
@@ -165,10 +144,3 @@ def _strip_after(file: GGUFFile, special: dict[str, int]) -> list[int]:
         return []
     exceptions = ("<unk>", "<s>", "<|endoftext|>")
     return [i for token, i in special.items() if token not in exceptions]
-
-
-def _byte_tokens(file: GGUFFile, ids: dict[str, int]) -> list[int]:
-    names = [f"<0x{byte:02X}>" for byte in range(256)]
-    if missing := [name for name in names if name not in ids]:
-        raise file.unusable(f"its vocabulary lacks the byte token {missing[0]}.")
-    return [ids[name] for name in names]

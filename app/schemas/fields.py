@@ -7,6 +7,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from ..engines import ENGINES
+
 
 def shown(value: Any) -> str:
     """The JSON of a value for an error message, cut short."""
@@ -64,6 +66,16 @@ class SamplingSchema(Schema):
     top_k = Integer(validate=between(-1))
     min_p = Number(validate=between(0, 1))
     repeat_penalty = Number(validate=between(0.01, 10))
+
+
+class EngineName(JsonField, fields.String):
+    """The name of an engine, or ``auto``, which is None."""
+
+    def _read(self, value: Any) -> str | None:
+        if value not in ("auto", *ENGINES):
+            names = ", ".join(map(repr, ENGINES))
+            raise ValidationError(f"must be 'auto' or one of {names}, not {shown(value)}.")
+        return None if value == "auto" else str(value)
 
 
 class Boolean(JsonField, fields.Boolean):

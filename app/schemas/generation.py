@@ -46,9 +46,13 @@ class Request:
     include_usage: bool = False
     legacy_call: bool = False
 
-    def job_for(self, settings: ModelSettings) -> Job:
-        """The job. What the request leaves out comes from the model's settings."""
-        options = replace(self.job.options, sampling=replace(settings.sampling, **self._sampling()))
+    def job_for(self, settings: ModelSettings, defaults: Mapping[str, Any]) -> Job:
+        """The job. What the request leaves out comes from the model's settings.
+
+        What these leave out too comes from the ``defaults`` of its file.
+        """
+        sampling = Sampling(**{**defaults, **settings.sampling, **self._sampling()})
+        options = replace(self.job.options, sampling=sampling)
         if self.job.conversation is not None and options.max_tokens is None:
             options = replace(options, max_tokens=settings.max_length)
         return replace(self.job, options=options)

@@ -11,7 +11,7 @@ from ..jobs import Sampling
 from ..machine import usable_cpus
 from ..models.disk import ByVersion
 from ..models.library import ModelSettings
-from .fields import Integer, SamplingSchema, Text, between
+from .fields import EngineName, Integer, SamplingSchema, Text, between
 from .loading import problems
 
 
@@ -31,6 +31,7 @@ class ModelSettingsSchema(SamplingSchema):
     repeat_last_n = Integer(validate=between(0, 100_000))
     gpu_layers = Integer(validate=between(0, 1000))
     threads = Integer(validate=between(1, usable_cpus()))
+    engine = EngineName()
 
     @validates("name")
     def _check_name(self, value: str, **kwargs: Any) -> None:
@@ -50,7 +51,7 @@ class ModelSettingsSchema(SamplingSchema):
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> ModelSettings:
         sampling = {key: data.pop(key) for key in Sampling.__dataclass_fields__ if key in data}
-        return ModelSettings(**data, sampling=Sampling(**sampling))
+        return ModelSettings(**data, sampling=sampling)
 
 
 class ModelSettingsFiles:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validates
 
 from localdocs.limits import Limits
 
+from ..engines.llama_cpp.library import installed
 from ..machine import usable_cpus
-from .fields import between
+from .fields import EngineName, between
 
 _LONGEST = 10**6  # seconds; more than a week
 
@@ -27,7 +28,8 @@ class Settings:
     data_dir: Path
     model: str | None
     strict_model: bool
-    context_length: int
+    engine: str | None
+    context_length: int | None
     threads: int | None
     cache_slots: int | None
     queue_limit: int
@@ -86,7 +88,8 @@ class SettingsSchema(Schema):
     data_dir = fields.String(required=True)
     model = fields.String(load_default=None)
     strict_model = fields.Boolean(load_default=False)
-    context_length = _WholeNumber(load_default=2048, validate=between(32))
+    engine = EngineName(load_default=None)
+    context_length = _WholeNumber(load_default=None, validate=between(32))
     threads = _WholeNumber(load_default=None, validate=between(1, usable_cpus()))
     cache_slots = _WholeNumber(load_default=None, validate=between(1, 64))
     queue_limit = _WholeNumber(load_default=8, validate=between(0, 1000))
@@ -103,6 +106,11 @@ class SettingsSchema(Schema):
     localdocs_snippet_size = _WholeNumber(load_default=512, validate=between(64, 8192))
     localdocs_max_file_bytes = _WholeNumber(load_default=50 * 2**20, validate=between(1))
     localdocs_exclude = _List(load_default=())
+
+    @validates("engine")
+    def _check_engine(self, value: str | None, **kwargs: Any) -> None:
+        if value == "llama-cpp" and not installed():
+            raise ValidationError("is not installed: `make llama-cpp` adds it.")
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Settings:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import requests
 
+from app.engines.llama_cpp import library
 from app.machine import default_threads
 from localdocs.collections import Collections
 from localdocs.limits import Limits
@@ -29,6 +30,7 @@ from .own_cost import Bare, own_cost
 from .rows import QUICK, ROWS, Figures, Round, Sizes, client_leaves
 from .servers import (
     OURS,
+    OURS_ON_LLAMA_CPP,
     PACKAGES,
     ROOT,
     Server,
@@ -108,6 +110,10 @@ class Bench:
                 cost = stack.enter_context(own_cost(self.setup))
                 self._more.append(("own-cost", OURS, cost.rows))
             self._add_peers(stack)
+            if library.installed():
+                data = self.setup.data("second")
+                name = OURS_ON_LLAMA_CPP
+                self._add(stack, name, partial(ours, self.setup, data, name, "llama-cpp"))
             if {"first-text", "depth"} & set(self.rows):
                 path, cache = self.setup.copy("engine"), self.setup.folder / "engine" / "cache"
                 bare = Bare(path, cache, self.setup.context, self.setup.threads)

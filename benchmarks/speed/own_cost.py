@@ -22,7 +22,7 @@ import gguf
 import numpy as np
 
 from app.engines import engine_room
-from app.engines.base import Engine
+from app.engines.base import Engine, LoadOptions
 from app.inference.model import Model
 from app.inference.run import run
 from app.jobs import Job, Options
@@ -61,9 +61,8 @@ class Bare:
     def __init__(self, path: Path, cache: Path, context: int, threads: int) -> None:
         self.file = ModelFile(path.stem, path)
         self.prepared: PreparedModel = ModelCache(cache).prepare(path)
-        self.engine: Engine = engine_room(self.prepared.plan.engine).load(
-            self.prepared.weights, context, threads
-        )
+        room = engine_room(self.prepared.plan.engine)
+        self.engine: Engine = room.load(self.prepared, LoadOptions(context, threads)).open()
 
     def prompt(self, tokens: int) -> float:
         """The seconds of a prompt."""

@@ -18,8 +18,9 @@ from .asking import completion, models
 from .processes import send, tree
 
 ROOT = Path(__file__).parents[2]
-OURS, LLAMA_CPP, LLAMA_CPP_PYTHON, GPT4ALL = (
+OURS, OURS_ON_LLAMA_CPP, LLAMA_CPP, LLAMA_CPP_PYTHON, GPT4ALL = (
     "this server",
+    "this server on llama-cpp",
     "llama.cpp",
     "llama-cpp-python",
     "gpt4all",
@@ -103,13 +104,16 @@ def installed(python: Path) -> dict[str, str]:
     return {name: found[name] for name in PACKAGES.values() if name in found}
 
 
-def ours(setup: Setup, data: Path) -> AbstractContextManager[Server]:
-    """Our server with the data folder ``data``."""
+def ours(
+    setup: Setup, data: Path, name: str = OURS, engine: str = "ctransformers"
+) -> AbstractContextManager[Server]:
+    """Our server with the data folder ``data``, and all models on one engine."""
 
     def command(port: int) -> Sequence[str]:
         return [sys.executable, "-m", "flask", "--app", "wsgi", "serve", f"--port={port}"]
 
-    return _started(OURS, command, data, _environment(setup, data, QUEUE_LIMIT=str(setup.queue)))
+    settings = {"QUEUE_LIMIT": str(setup.queue), "ENGINE": engine}
+    return _started(name, command, data, _environment(setup, data, **settings))
 
 
 def made(setup: Setup, data: Path) -> AbstractContextManager[Server]:

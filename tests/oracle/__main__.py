@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engines.llama_cpp import library
 from app.exceptions import ModelError
 from app.inference.model import Model
 from app.models.cache import ModelCache
 from app.models.library import ModelFile
 
+from ..modern_gguf import MODERN
 from .client import LlamaCpp
 from .corpus import corpus
 from .families import FAMILIES, RealVocabulary, write_family
@@ -38,13 +40,14 @@ class Comparison:
     same_best: int
 
 
-def compare(python: str, path: Path, cache: ModelCache) -> Comparison:
+def compare(python: str, path: Path, cache: ModelCache, engine: str | None) -> Comparison:
     """Asks both engines the same. Raises `ModelError` if the project refuses the model."""
-    model = Model.load(ModelFile(path.stem, path), cache.prepare(path), 512, threads=2)
+    model = Model.load(ModelFile(path.stem, path), cache.prepare(path, engine), 512, threads=2)
     texts = corpus()
     ours = [model.tokenizer.encode(text) for text in texts]
     random = np.random.default_rng(1)
-    prompts = [random.integers(20, 1000, n).tolist() for n in _PROMPT_LENGTHS]
+    last = min(1000, model.tokenizer.size)
+    prompts = [random.integers(20, last, n).tolist() for n in _PROMPT_LENGTHS]
     our_logits = [_log_probabilities(model, prompt) for prompt in prompts]
     model.close()
     with LlamaCpp(python, path) as llama_cpp:
@@ -91,13 +94,20 @@ def main(python: str, default_model: Path, only: str = "") -> None:
                 continue
             path = write_family(folder / "model.gguf", family, vocabulary)
             print(_row(family.name, python, path, cache), flush=True)
-        if not only:
-            print(_row("SmolLM2-135M-Instruct, Q4_1", python, default_model, cache), flush=True)
+        models = {"SmolLM2-135M-Instruct, Q4_1": (default_model, "ctransformers")}
+        if library.installed():
+            models["SmolLM2-135M-Instruct, Q4_1, llama-cpp"] = default_model, "llama-cpp"
+            for name, write in MODERN.items():
+                path = write(folder / f"{name}.gguf", context_length=512)
+                models[f"{name}, llama-cpp"] = path, "llama-cpp"
+        for name, (path, engine) in models.items():
+            if only in name:
+                print(_row(name, python, path, cache, engine), flush=True)
 
 
-def _row(name: str, python: str, path: Path, cache: ModelCache) -> str:
+def _row(name: str, python: str, path: Path, cache: ModelCache, engine: str | None = None) -> str:
     try:
-        found = compare(python, path, cache)
+        found = compare(python, path, cache, engine)
     except ModelError as error:
         return f"| {name} | refused: {error} | | | | |"
     tokens = "exact" if found.equal == found.texts else f"{found.equal} of {found.texts}"

@@ -52,7 +52,7 @@ def _tokens(address: str, text: str) -> list[int]:
 def _log_probabilities(address: str, prompt: list[int]) -> dict[str, float]:
     # The server gives no probabilities for an end or for half a character, so it must choose a
     # token of plain letters. The bias does not change the probabilities.
-    body = {"prompt": prompt, "n_predict": 1, "n_probs": 10**6, "logit_bias": [[300, 1000.0]]}
+    body = {"prompt": prompt, "n_predict": 1, "n_probs": 10**6, "logit_bias": [[90, 1000.0]]}
     first = _post(f"{address}/completion", body)["completion_probabilities"][0]
     return {str(item["id"]): item["logprob"] for item in first["top_logprobs"]}
 

@@ -4,18 +4,30 @@ Its kernels are good and fast. Of the code around them, only `batch_eval` and th
 """
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localdocs.replacing import replacing
 
 from ...models.facts import Facts, Plan
 from ...models.gguf_file import GGUFFile
-from ...models.vocabulary import judge_tokenizer
-from ..base import Engine
+from ..base import LoadedModel, LoadOptions
 from .adapt import loads_as_it_is, write_adapted
+from .vocabulary import judge_tokenizer
 from .weights import ARCHITECTURES, judge_weights
 
-__all__ = ["ARCHITECTURES", "load", "plan", "write_copy"]
+if TYPE_CHECKING:
+    from ...models.cache import PreparedModel
+
+__all__ = ["load", "plan", "prepare", "refusal"]
 
 _NAME = "ctransformers"
+
+
+def refusal(architecture: str) -> str | None:
+    """Why it runs no models of an architecture. See `EngineRoom`."""
+    if architecture in ARCHITECTURES:
+        return None
+    return f"ctransformers runs only {', '.join(map(repr, ARCHITECTURES))}."
 
 
 def plan(file: GGUFFile, facts: Facts) -> Plan:
@@ -27,14 +39,21 @@ def plan(file: GGUFFile, facts: Facts) -> Plan:
     return Plan(_NAME, sizes.context_length, copy_bytes, sizes.token_bytes)
 
 
-def write_copy(file: GGUFFile, target: Path, progress: Callable[[int], None]) -> None:
-    """Writes a copy that ctransformers can load. See `EngineRoom`."""
-    sizes, tensors = judge_weights(file, len(file.get("tokenizer.ggml.tokens")))
-    write_adapted(sizes, tensors, file.path, target, progress)
+def prepare(file: GGUFFile, model: "PreparedModel", progress: Callable[[int], None]) -> None:
+    """Writes the tokenizer and, if need be, a copy of the weights. See `EngineRoom`."""
+    from .codecs import CODECS  # its libraries take a while to import
+
+    vocabulary = model.facts.vocabulary
+    with replacing(model.tokenizer) as new:
+        CODECS[vocabulary.kind].save(file, vocabulary, new)
+    if model.plan.copy_bytes:
+        sizes, tensors = judge_weights(file, vocabulary.size)
+        with replacing(model.weights) as new:
+            write_adapted(sizes, tensors, file.path, new, progress)
 
 
-def load(weights: Path, context_length: int, threads: int, gpu_layers: int = 0) -> Engine:
+def load(model: "PreparedModel", options: LoadOptions) -> LoadedModel:
     """Loads a model. See `EngineRoom`."""
-    from .engine import CTransformers  # not needed for judging, and slow to import
+    from .engine import CTransformersModel  # not needed for judging, and slow to import
 
-    return CTransformers(weights, context_length, threads, gpu_layers=gpu_layers)
+    return CTransformersModel(model, options)

@@ -3,6 +3,7 @@
 import platform
 from ctypes import c_int
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ctransformers
 import numpy as np
@@ -11,7 +12,31 @@ from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[impor
 from numpy.typing import NDArray
 
 from ...exceptions import EngineError, ModelError
-from ..base import Engine
+from ..base import Engine, LoadedModel, LoadOptions
+from .codecs import CODECS
+
+if TYPE_CHECKING:
+    from ...models.cache import PreparedModel
+
+
+class CTransformersModel(LoadedModel):
+    """See `LoadedModel`. The weights are mapped, so each engine loads them anew in no time."""
+
+    def __init__(self, model: "PreparedModel", options: LoadOptions) -> None:
+        self.vocabulary = model.facts.vocabulary
+        self._weights = model.weights
+        self._options = options
+        try:
+            self.codec = CODECS[self.vocabulary.kind].load(model.tokenizer, self.vocabulary)
+        except Exception as error:  # tokenizers raises bare Exceptions
+            raise ModelError(f"{model.tokenizer} is damaged; delete it ({error}).") from error
+
+    def open(self) -> Engine:
+        """An engine of its own. See `LoadedModel`."""
+        return CTransformers(self._weights, self._options)
+
+    def close(self) -> None:
+        """Does nothing: each engine frees what it has."""
 
 
 class CTransformers(Engine):
@@ -24,18 +49,11 @@ class CTransformers(Engine):
     # positions differently. Larger pieces are no faster, and a piece cannot be interrupted.
     piece = 32
 
-    def __init__(
-        self,
-        weights: Path,
-        context_length: int,
-        threads: int,
-        *,
-        gpu_layers: int = 0,
-    ) -> None:
-        self.context_length = context_length
-        self._threads = threads
-        config = Config(context_length=context_length, gpu_layers=gpu_layers)
-        lib = None if gpu_layers else _library()
+    def __init__(self, weights: Path, options: LoadOptions) -> None:
+        self.context_length = options.context_length
+        self._threads = options.threads
+        config = Config(context_length=options.context_length, gpu_layers=options.gpu_layers)
+        lib = None if options.gpu_layers else _library()
         try:
             self._llm: LLM | None = LLM(str(weights), "gguf", config=config, lib=lib)
         # OSError: no build of ctransformers for this platform; ValueError: no file.

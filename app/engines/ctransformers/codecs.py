@@ -4,7 +4,7 @@ ctransformers' own tokenizer corrupts the heap if a character consists of severa
 byte-level BPE goes into `tokenizers`, and SentencePiece's BPE into `sentencepiece`.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 
 from gguf.constants import TokenType
@@ -12,10 +12,11 @@ from sentencepiece import SentencePieceProcessor
 from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from ..models.facts import VocabularyFacts
-from ..models.gguf_file import GGUFFile
-from ..models.pre_tokenizers import IGNORES_MERGES, PATTERNS
-from ..models.vocabulary import BYTES, token_texts, token_types
+from ...models.facts import VocabularyFacts
+from ...models.gguf_file import GGUFFile
+from ...models.vocabulary import BYTES, token_texts, token_types
+from ..base import Codec
+from .pre_tokenizers import IGNORES_MERGES, PATTERNS
 
 # SentencePiece writes a space as this character.
 _SPACE = "▁"
@@ -25,8 +26,8 @@ _SPACE = "▁"
 _MARK = "\ufdd0"
 
 
-class Codec(ABC):
-    """The part of a tokenizer that depends on its kind: text without special tokens."""
+class SavedCodec(Codec):
+    """A codec that is made once from a GGUF, and kept in its library's own format."""
 
     @staticmethod
     @abstractmethod
@@ -35,22 +36,11 @@ class Codec(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, path: Path, facts: VocabularyFacts) -> "Codec":
+    def load(cls, path: Path, facts: VocabularyFacts) -> "SavedCodec":
         """Reads what `save` wrote. Raises an Exception if it is damaged."""
 
-    @abstractmethod
-    def encode(self, text: str, after_special: bool) -> list[int]:
-        """The ids of ``text``.
 
-        With ``after_special``, the text begins a prompt or follows a special token.
-        """
-
-    @abstractmethod
-    def token_bytes(self, token: int) -> bytes:
-        """The bytes of a token that is neither special nor silent."""
-
-
-class _ByteLevelCodec(Codec):
+class _ByteLevelCodec(SavedCodec):
     """Byte-level BPE, in Hugging Face's tokenizers."""
 
     def __init__(self, tokenizer: Tokenizer, facts: VocabularyFacts) -> None:
@@ -101,7 +91,7 @@ class _ByteLevelCodec(Codec):
         return bytes(BYTES[character] for character in text if character in BYTES)
 
 
-class _SentencePieceCodec(Codec):
+class _SentencePieceCodec(SavedCodec):
     """SentencePiece's BPE with byte fallback, in sentencepiece itself."""
 
     def __init__(self, processor: SentencePieceProcessor, facts: VocabularyFacts) -> None:
@@ -167,4 +157,4 @@ def _unknown_token(file: GGUFFile, tokens: list[str], facts: VocabularyFacts) ->
     raise file.unusable("its vocabulary has no token of the type unknown or control.")
 
 
-CODECS: dict[str, type[Codec]] = {"gpt2": _ByteLevelCodec, "llama": _SentencePieceCodec}
+CODECS: dict[str, type[SavedCodec]] = {"gpt2": _ByteLevelCodec, "llama": _SentencePieceCodec}
