@@ -59,6 +59,8 @@ def _job(asked: Request, file: ModelFile) -> Job:
     """What the model shall do. Raises `InvalidRequest` for a token that it does not have."""
     facts = service().cache.judge(file.path).facts
     job = asked.job_for(file.settings, facts.sampling)
+    if job.conversation is not None and service().settings.reasoning == "separate":
+        job = replace(job, options=replace(job.options, splits_thoughts=True))
     size = facts.vocabulary.size
     for token, _ in job.options.sampling.logit_bias:
         if token >= size:

@@ -105,7 +105,8 @@ class Options:
     Each prompt gets ``n`` answers, chosen from ``best_of``. An answer has at most ``max_tokens``
     tokens (None: up to the end of the context), and ends before the first of the ``stop`` strings.
     It does not end by itself before it has ``min_tokens`` tokens, unless its ``grammar`` ends it.
-    With ``echo``, it begins with its prompt. If ``top_logprobs`` is not None, it comes with the
+    With ``splits_thoughts``, what the model thinks first comes in pieces of its own. With ``echo``,
+    it begins with its prompt. If ``top_logprobs`` is not None, it comes with the
     log-probability of each token and of that many most likely ones.
     """
 
@@ -116,6 +117,7 @@ class Options:
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
     echo: bool = False
+    splits_thoughts: bool = False
     grammar: Grammar | None = None
     sampling: Sampling = field(default_factory=Sampling)
 

@@ -1,6 +1,6 @@
 """Pieces of answers: what a model returns. They leave the model process as they are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,7 +29,14 @@ class CallPiece:
     arguments: str = ""
 
 
-Piece = str | CallPiece
+@dataclass(frozen=True)
+class Thought:
+    """A piece of what the model thinks before it answers."""
+
+    text: str
+
+
+Piece = str | CallPiece | Thought
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,8 @@ class TokenLogProbability(LogProbability):
 class Delta:
     """What is new in answer ``index``: ``pieces`` of text and calls, and the number of ``tokens``.
 
-    There may be no pieces, or no tokens. ``logprobs`` are those of the tokens that begin in the
+    There may be no pieces, or no tokens. ``reasoning_tokens`` are those of them that are part of a
+    thought. ``logprobs`` are those of the tokens that begin in the
     pieces. ``cached`` counts the prompt's tokens that did not have to be evaluated. Only the last
     delta of an answer has a ``finish_reason``.
     """
@@ -80,6 +88,12 @@ class Delta:
     index: int
     pieces: Sequence[Piece] = ()
     tokens: int = 0
+    reasoning_tokens: int = 0
     logprobs: tuple[TokenLogProbability, ...] = ()
     cached: int = 0
     finish_reason: FinishReason | None = None
+
+
+def text_of(pieces: Iterable[Piece]) -> str:
+    """The text of the answer itself among the pieces."""
+    return "".join(piece for piece in pieces if isinstance(piece, str))

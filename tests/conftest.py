@@ -137,8 +137,8 @@ def load_tiny(tmp_path: Path) -> Iterator[Callable[..., Model]]:
 
 
 def counts(answer: dict[str, Any]) -> dict[str, int]:
-    """The usage, but for what the server had evaluated before."""
-    return {name: n for name, n in answer["usage"].items() if name != "prompt_tokens_details"}
+    """The usage, without its details."""
+    return {name: n for name, n in answer["usage"].items() if not name.endswith("_details")}
 
 
 def tokenizer_of(prepared: PreparedModel) -> Tokenizer:

@@ -42,6 +42,7 @@ def test_the_response_has_openais_shape_and_gpt4alls_references(client: FlaskCli
             "completion_tokens": 8,
             "total_tokens": 28,
             "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
         },
     }
 

@@ -36,6 +36,7 @@ def test_the_response_has_openais_shape(client: FlaskClient) -> None:
             "completion_tokens": 8,
             "total_tokens": 9,
             "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
         },
     }
 

@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jobs import Calling, Options
-from ..pieces import Delta, FinishReason, TokenLogProbability
+from ..pieces import Delta, FinishReason, Piece, TokenLogProbability, text_of
 from .calls import CallFinder
 from .detokenizer import Detokenizer
 from .log_probabilities import log_probability, offsets
 from .model import Model
 from .sampling import Sampler
+from .thoughts import AfterThought, State
 
 if TYPE_CHECKING:
+    from .constraint import Constraint
     from .grammar import GrammarSource
 
 Check = Callable[[], None]
@@ -93,7 +95,12 @@ class Generation:
         model, options, index = self.model, self.options, self.first_index + number
         asked = options.grammar
         calls = CallFinder(asked if isinstance(asked, Calling) else None)
-        constraint = model.constraint(self.grammar) if self.grammar is not None else None
+        thoughts = model.thought_finder(self.prompt if options.splits_thoughts else None)
+        constraint: Constraint | AfterThought | None = None
+        if self.grammar is not None:
+            constraint = model.constraint(self.grammar)
+            if thoughts.state is not State.ANSWER:
+                constraint = AfterThought(constraint, thoughts, model.tokenizer)
         # Prompts of one request get the draws that each of them would get alone.
         sampler = Sampler(options.sampling, number)
         text, said = Detokenizer(options.stop), ""
@@ -124,16 +131,17 @@ class Generation:
                 token = sampler.sample(allowed)
             is_end = token in model.end_tokens
             reason: FinishReason | None = "stop" if is_end else None
-            shown = ""
             if not is_end or self.echo is not None:
                 # Behind an echo OpenAI shows the token that ends the answer too: lm-eval counts on
                 # it.
                 known.add(token, logits)
+            before = thoughts.state
+            found: list[Piece] = []
             if not is_end:
-                shown = text.add(model.tokenizer.token_bytes(token))
-                said += shown
                 if constraint is not None:
                     constraint.accept(token)
+                found = thoughts.feed(text.add(thoughts.token_bytes(model.tokenizer, token)))
+                said += text_of(found)
                 if text.stopped:
                     whole = constraint is None or constraint.completed_by(said)
                     reason = "stop" if whole else "length"
@@ -141,19 +149,22 @@ class Generation:
                     reason = "stop"
                 elif count == limit:
                     reason = "length"
-            pieces = calls.feed(shown + text.finish() if reason else shown)
+            if reason:
+                found += [*thoughts.feed(text.finish()), *thoughts.finish()]
+            pieces = [p for f in found for p in (calls.feed(f) if isinstance(f, str) else [f])]
+            thinking = int(State.THOUGHT in (before, thoughts.state) and not is_end)
             if calls.repeated:
                 reason = "stop"
             if reason is None:
                 # The token's text leaves before the next one is worked on.
-                yield Delta(index, pieces, 1, known.shown())
+                yield Delta(index, pieces, 1, thinking, known.shown())
                 waiting.append(token)
                 continue
             if reason == "stop" and calls.calls:
                 reason = "tool_calls"
             logprobs = known.shown() if text.stopped else known.rest()
             pieces = [*pieces, *calls.finish()]
-            yield Delta(index, pieces, int(not is_end), logprobs, finish_reason=reason)
+            yield Delta(index, pieces, int(not is_end), thinking, logprobs, finish_reason=reason)
             return
 
     def _echoed(self, text: str, top: int) -> Iterator[TokenLogProbability]:

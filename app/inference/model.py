@@ -14,12 +14,14 @@ from ..protocol import Step
 from .functions import plain_messages
 from .session import Session, Sessions
 from .template import ChatTemplate
+from .thoughts import ThoughtFinder, form_of
 from .tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from .constraint import Constraint, ConstraintTokens
     from .grammar import GrammarSource
 
+_PROMPT_END = 16  # tokens in which a prompt may begin a thought, or end it
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -40,6 +42,7 @@ class Model:
         self.end_tokens = frozenset(loaded.vocabulary.end_tokens)
         self._loaded = loaded
         self._template_source = chat_template
+        self._thought_form = form_of(chat_template or "")
         self._begin = begin
         self._template: ChatTemplate | None = None
         self._constraint_tokens: ConstraintTokens | None = None
@@ -124,6 +127,15 @@ class Model:
             messages, signatures = plain_messages(messages, calling), None
         text = template.render(*map(self._protected, (messages, signatures, variables or {})))
         return self._checked(self._encode(text, protected=True))
+
+    def thought_finder(self, prompt: Sequence[int] | None) -> ThoughtFinder:
+        """What finds the thought at the beginning of an answer to ``prompt``.
+
+        Without a prompt, it finds none.
+        """
+        if prompt is None or self._thought_form is None:
+            return ThoughtFinder(None)
+        return ThoughtFinder(self._thought_form, self.tokenizer.text(prompt[-_PROMPT_END:]))
 
     def grammar_source(self, grammar: Grammar, check: Callable[[], None]) -> "GrammarSource":
         """What holds answers to ``grammar``, compiled.

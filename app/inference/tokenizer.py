@@ -71,6 +71,11 @@ class Tokenizer:
             )
         return ids
 
+    def marks(self, text: str) -> list[int]:
+        """The token ids of ``text`` inside an answer, in which control tokens count as such."""
+        ids = self.encode(text)
+        return ids[1:] if ids[:1] == [self.facts.bos] else ids
+
     def protect(self, text: str) -> str:
         """``text`` with marks that keep `encode` from reading control tokens in it."""
         text = text.replace(_MARK, _LITERAL_MARK)

@@ -60,7 +60,7 @@ class Presenter(ABC):
             "model": model,
         }
         self._prompt_tokens = prompt_tokens
-        self._completion_tokens = self._cached_tokens = 0
+        self._completion_tokens = self._cached_tokens = self._reasoning_tokens = 0
 
     def whole(self, deltas: Iterable[Delta]) -> Object:
         """The response object of a plain request."""
@@ -92,14 +92,17 @@ class Presenter(ABC):
         for delta in deltas:
             self._completion_tokens += delta.tokens
             self._cached_tokens += delta.cached
+            self._reasoning_tokens += delta.reasoning_tokens
             yield delta
 
     def _usage(self) -> Object:
+        thought = {"reasoning_tokens": self._reasoning_tokens}
         return {
             "prompt_tokens": self._prompt_tokens,
             "completion_tokens": self._completion_tokens,
             "total_tokens": self._prompt_tokens + self._completion_tokens,
             "prompt_tokens_details": {"cached_tokens": self._cached_tokens},
+            "completion_tokens_details": thought,
         }
 
     @abstractmethod
@@ -113,8 +116,3 @@ class Presenter(ABC):
     @abstractmethod
     def _pieces(self, delta: Delta) -> Iterator[Object]:
         """What a stream sends for a delta of an answer, and at the answer's end."""
-
-
-def text_of(pieces: Iterable[Piece]) -> str:
-    """The text among the pieces."""
-    return "".join(piece for piece in pieces if isinstance(piece, str))

@@ -2,8 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..pieces import Delta, FinishReason, LogProbability, Piece, TokenLogProbability
-from .base import Gathered, Object, Presenter, text_of
+from ..pieces import (
+    CallPiece,
+    Delta,
+    FinishReason,
+    LogProbability,
+    Piece,
+    Thought,
+    TokenLogProbability,
+    text_of,
+)
+from .base import Gathered, Object, Presenter
 
 
 class ChatPresenter(Presenter):
@@ -44,27 +53,31 @@ class ChatPresenter(Presenter):
     def _message(self, pieces: Sequence[Piece]) -> Object:
         """The content and the calls of a whole message."""
         content = text_of(pieces)
+        thought = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
+        thoughts = {"reasoning_content": thought} if thought else {}
         calls: list[Object] = []
         for piece in pieces:
-            if isinstance(piece, str):
+            if not isinstance(piece, CallPiece):
                 continue
             if piece.id:
                 function = {"name": piece.name, "arguments": ""}
                 calls.append({"id": piece.id, "type": "function", "function": function})
             calls[piece.number]["function"]["arguments"] += piece.arguments
         if not calls:
-            return {"content": content}
+            return {"content": content, **thoughts}
         called = (
             {"function_call": calls[0]["function"]}
             if self._shown.legacy_call
             else {"tool_calls": calls}
         )
-        return {"content": content or None, **called}
+        return {"content": content or None, **thoughts, **called}
 
     def _piece(self, piece: Piece) -> Object:
         """A piece of text or of a call, as a stream's delta."""
         if isinstance(piece, str):
             return {"content": piece}
+        if isinstance(piece, Thought):
+            return {"reasoning_content": piece.text}
         function = {**({"name": piece.name} if piece.id else {}), "arguments": piece.arguments}
         if self._shown.legacy_call:
             return {"function_call": function}

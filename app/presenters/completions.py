@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..pieces import Delta, FinishReason, TokenLogProbability
-from .base import Gathered, Object, Presenter, text_of
+from ..pieces import Delta, FinishReason, TokenLogProbability, text_of
+from .base import Gathered, Object, Presenter
 
 
 class CompletionPresenter(Presenter):

@@ -36,6 +36,8 @@ from .generation import GenerationSchema, Request, asked_grammar, request_of
 from .loading import JsonObject
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_KEPT = ("name", "tool_call_id", "reasoning_content")
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _FUNCTIONS = validate.Length(max=128, error="must have at most {max} functions.")
 
 
@@ -51,6 +53,7 @@ class MessageSchema(JsonObject):
     tool_calls = fields.List(fields.Nested(CallSchema))
     tool_call_id = Text()
     function_call = fields.Nested(CallFunctionSchema)
+    reasoning_content = Text()
 
     @pre_load
     def _drop_nulls(self, data: Any, **kwargs: Any) -> Any:
@@ -76,7 +79,7 @@ class MessageSchema(JsonObject):
         calls = data.get("tool_calls") or []
         if "function_call" in data:
             calls = [{"id": "call_0", "type": "function", "function": data["function_call"]}]
-        kept: dict[str, Any] = {key: data[key] for key in ("name", "tool_call_id") if key in data}
+        kept: dict[str, Any] = {key: data[key] for key in _KEPT if key in data}
         return {**message, **({"tool_calls": calls} if calls else {}), **kept}
 
 
@@ -93,6 +96,7 @@ class ChatSchema(GenerationSchema):
 
     chat_template_kwargs = JsonObjectField(load_default=dict)
     enable_thinking = Boolean()
+    reasoning_effort = Text(validate=validate.OneOf(_EFFORTS, error="must be one of {choices}."))
 
     audio = Unsupported()
     best_of = Unsupported(1)
@@ -115,7 +119,6 @@ class ChatSchema(GenerationSchema):
     prompt_cache_key = Ignored()
     prompt_cache_options = Ignored()
     prompt_cache_retention = Ignored()
-    reasoning_effort = Ignored()
     safety_identifier = Ignored()
     service_tier = Ignored()
     store = Ignored()
@@ -145,6 +148,10 @@ class ChatSchema(GenerationSchema):
                 raise ValidationError("cannot be used together with tools.", grammar[0])
             grammar = "functions" if data.get("functions") else "tools", calling
         variables = dict(data["chat_template_kwargs"])
+        if (effort := data.get("reasoning_effort")) == "none":
+            variables["enable_thinking"] = False
+        elif effort is not None:
+            variables["reasoning_effort"] = effort
         if "enable_thinking" in data:
             variables["enable_thinking"] = data["enable_thinking"]
         job = Job(conversation=Conversation(data["messages"], calling, variables))

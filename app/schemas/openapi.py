@@ -52,7 +52,11 @@ _USAGE = {
         "prompt_tokens_details": {
             "type": "object",
             "properties": {"cached_tokens": {"type": "integer"}},
-        }
+        },
+        "completion_tokens_details": {
+            "type": "object",
+            "properties": {"reasoning_tokens": {"type": "integer"}},
+        },
     },
     "additionalProperties": {"type": "integer"},
 }

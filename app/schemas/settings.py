@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validates
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates
 
 from localdocs.limits import Limits
 
@@ -29,6 +29,7 @@ class Settings:
     model: str | None
     strict_model: bool
     engine: str | None
+    reasoning: str
     context_length: int | None
     threads: int | None
     cache_slots: int | None
@@ -89,6 +90,10 @@ class SettingsSchema(Schema):
     model = fields.String(load_default=None)
     strict_model = fields.Boolean(load_default=False)
     engine = EngineName(load_default=None)
+    reasoning = fields.String(
+        load_default="separate",
+        validate=validate.OneOf(("separate", "inline"), error="must be one of {choices}."),
+    )
     context_length = _WholeNumber(load_default=None, validate=between(32))
     threads = _WholeNumber(load_default=None, validate=between(1, usable_cpus()))
     cache_slots = _WholeNumber(load_default=None, validate=between(1, 64))
