@@ -1,7 +1,7 @@
 """What a model thinks before it answers."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.application import create_app
+from app.inference.model import Model
 from app.inference.thoughts import ThoughtFinder, form_of
 from app.pieces import Piece, Thought, text_of
 
@@ -92,7 +93,9 @@ CLOSABLE = TEMPLATE.replace(
 )
 
 
-def write_thinking(path: Path, template: str = CLOSABLE, control: bool = False) -> Path:
+def write_thinking(
+    path: Path, template: str = CLOSABLE, control: bool = False, context_length: int = 1024
+) -> Path:
     """A tiny model that knows the marks of a thought, perhaps as control tokens."""
     kind = gguf.TokenType.CONTROL if control else gguf.TokenType.USER_DEFINED
     tokens = [*TOKENS[:-1], "</think>"]
@@ -107,7 +110,7 @@ def write_thinking(path: Path, template: str = CLOSABLE, control: bool = False) 
         "tokenizer.ggml.merges": MERGES[:-1],
         "tokenizer.chat_template": template,
     }
-    return write_tiny_gguf(path, metadata=metadata, context_length=1024)
+    return write_tiny_gguf(path, metadata=metadata, context_length=context_length)
 
 
 @pytest.fixture
@@ -174,6 +177,15 @@ def test_inline_leaves_it_in_the_text(serve: Any) -> None:
 def test_thinking_can_be_switched_off(serve: Any, fields: dict[str, Any]) -> None:
     message = post(serve(), body(HELLO, **fields))["choices"][0]["message"]
     assert message == {"role": "assistant", "content": "hello"}
+
+
+def test_a_template_that_cannot_switch_it_off_is_said_in_the_log(
+    load_tiny: Callable[..., Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = [{"role": "user", "content": "Hello"}]
+    model = load_tiny(write=write_thinking, template=OPENED)
+    model.chat_prompt(messages, None, {"enable_thinking": False})
+    assert caplog.messages == [f"{model.file.name} cannot be kept from thinking."]
 
 
 def test_other_efforts_reach_the_template(serve: Any) -> None:

@@ -1,13 +1,15 @@
 """A loaded model: its engine, its tokenizer, its chat template."""
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..engines import engine_room
 from ..engines.base import Flag, LoadedModel, LoadOptions
-from ..exceptions import ContextLengthExceeded, PromptError
+from ..exceptions import ContextLengthExceeded, ModelError, PromptError
 from ..jobs import Calling, Grammar
+from ..machine import available_memory
 from ..models.cache import PreparedModel
 from ..models.library import ModelFile
 from ..protocol import Step
@@ -20,6 +22,8 @@ from .tokenizer import Tokenizer
 if TYPE_CHECKING:
     from .constraint import Constraint, ConstraintTokens
     from .grammar import GrammarSource
+
+_log = logging.getLogger(__name__)
 
 _PROMPT_END = 16  # tokens in which a prompt may begin a thought, or end it
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -71,6 +75,13 @@ class Model:
             settings.gpu_layers,
             cancelled or Flag(),
         )
+        needed, free = prepared.plan.token_bytes * options.context_length, available_memory()
+        if needed > free:
+            raise ModelError(
+                f"{file.path.name} cannot be used: a context of {options.context_length} tokens "
+                f"takes {needed >> 20} MiB of memory, and {free >> 20} MiB are free. "
+                "Set a smaller GPT4ALL_CONTEXT_LENGTH."
+            )
         loaded = engine_room(prepared.plan.engine).load(prepared, options)
         template = settings.chat_template or prepared.facts.chat_template
         return cls(file, loaded, template, slots, begin)
@@ -121,6 +132,9 @@ class Model:
         if system and not any(message["role"] == "system" for message in messages):
             messages = [{"role": "system", "content": system}, *messages]
         template = self._chat_template()
+        off = (variables or {}).get("enable_thinking") is False
+        if off and self._thought_form and "enable_thinking" not in str(self._template_source):
+            _log.warning("%s cannot be kept from thinking.", self.file.name)
         if template.knows_tools:
             signatures = [f.signature for f in calling.functions] if calling is not None else None
         else:

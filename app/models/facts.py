@@ -82,4 +82,5 @@ class Judgement:
         for plan in self.plans:
             if engine in (None, plan.engine):
                 return plan
-        raise ModelError(self.refusals[str(engine)])
+        reason = self.refusals[str(engine)]
+        raise ModelError(f"The engine {engine} cannot run the model: {reason}")

@@ -56,7 +56,6 @@ class LlamaCppModel(LoadedModel):
         no_prefix[0].value.val_bool = False
         params.kv_overrides = no_prefix
         _errors.clear()
-        _errors.clear()
         self._model = lib.llama_model_load_from_file(os.fsencode(model.weights), params)
         if not self._model:
             raise self._refused("refused the model")
