@@ -16,7 +16,8 @@ from .facts import Judgement, Plan
 class ModelSettings:
     """What the file ``NAME.json`` beside ``NAME.gguf`` says. None lets the server choose.
 
-    ``max_length`` limits the tokens of a chat's answer if the request sets no limit.
+    ``max_length`` limits the tokens of a chat's answer if the request sets no limit. Its default is
+    GPT4All's.
     ``context_length`` is in tokens too. ``sampling`` has only what the file sets, under the names
     of `Sampling`.
     """
@@ -25,7 +26,7 @@ class ModelSettings:
     system_message: str | None = None
     chat_template: str | None = None
     context_length: int | None = None
-    max_length: int | None = None
+    max_length: int = 4096
     sampling: Mapping[str, Any] = field(default_factory=dict, hash=False)
     gpu_layers: int = 0
     threads: int | None = None
