@@ -30,7 +30,8 @@ def create_app(settings: Mapping[str, str] | None = None, *, serve: bool = False
     app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
 
     register_errors(app)
-    guard(app, service.settings.hosts)
+    chosen = service.settings
+    guard(app, chosen.hosts, chosen.origins, chosen.api_keys)
     for module in (health, models, completions, chat, openapi):
         app.register_blueprint(module.blueprint)
     app.cli = Commands()

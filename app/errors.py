@@ -2,6 +2,7 @@
 
 ApiError
 ├── InvalidRequest     400, names the field
+│   ├── Unauthorized   401
 │   ├── Forbidden      403
 │   └── ModelNotFound  404
 ├── ModelFailed        500
@@ -87,6 +88,19 @@ class Forbidden(InvalidRequest):
     """The request comes from a place that is not allowed."""
 
     status = HTTPStatus.FORBIDDEN
+
+
+class Unauthorized(InvalidRequest):
+    """The request has no key, or a wrong one."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This server needs an API key: Authorization: Bearer KEY (GPT4ALL_API_KEY).",
+            code="invalid_api_key",
+        )
+        self.headers = {"WWW-Authenticate": "Bearer"}
 
 
 class Unavailable(ApiError):

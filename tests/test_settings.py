@@ -32,6 +32,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         max_n=8,
         max_body_bytes=1048576,
         hosts=(),
+        origins=(),
         localdocs_sources=None,
         localdocs_only=False,
         localdocs_only_text="The documents say nothing about this.",

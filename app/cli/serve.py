@@ -1,5 +1,6 @@
 """``flask --app wsgi serve``: the server itself."""
 
+import ipaddress
 import logging
 
 import click
@@ -9,6 +10,8 @@ from flask.cli import with_appcontext
 
 from ..service import service
 from . import shown_errors
+
+_log = logging.getLogger(__name__)
 
 # Two lines of requests, for preparing and for the model; some are left for what needs neither.
 _MORE_THREADS = 8
@@ -41,16 +44,30 @@ def command(host: str, port: str, default_model: bool) -> None:
                 threads=2 * (service().settings.queue_limit + 1) + _MORE_THREADS,
                 # Looks whether a client is still there while it waits for its answer.
                 channel_request_lookahead=1,
+                ident="",  # no name and version for strangers
             )
         except (OSError, ValueError) as error:  # ValueError: not an address
             raise PortError(
                 f"The server cannot listen on {host}, PORT {int(port)}: "
                 f"{getattr(error, 'strerror', None) or error}. Another port: PORT=8000 make run."
             ) from error
+    if not service().settings.api_keys and not _is_loopback(host):
+        _log.warning(
+            "Other machines can reach %s, and ask anything about your documents. "
+            "Set GPT4ALL_API_KEY, or leave out --host.",
+            host,
+        )
     service().start(app)
     logging.getLogger("waitress").setLevel(logging.INFO)
     server.print_listen("Serving on http://{}:{}/v1")
     server.run()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _download_default_model() -> None:

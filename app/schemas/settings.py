@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,12 @@ class Settings:
     max_n: int
     max_body_bytes: int
     hosts: tuple[str, ...]
+    origins: tuple[str, ...]
     localdocs_sources: int | None
     localdocs_only: bool
     localdocs_only_text: str
     localdocs: Limits
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def models_dir(self) -> Path:
@@ -78,6 +80,21 @@ class _List(fields.String):
         return tuple(filter(None, map(str.strip, texts)))
 
 
+class _KeyFile(fields.String):
+    """The path of a file with a key in each line."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        path = Path(super()._deserialize(value, *args, **kwargs)).expanduser()
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValidationError(f"cannot be read: {error}.") from error
+        keys = tuple(filter(None, map(str.strip, lines)))
+        if not keys:
+            raise ValidationError("has no key in it.")
+        return keys
+
+
 class SettingsSchema(Schema):
     """Loads `Settings` from the environment's strings."""
 
@@ -105,6 +122,9 @@ class SettingsSchema(Schema):
     max_body_bytes = _WholeNumber(load_default=2**20, validate=between(1000))
 
     hosts = _List(load_default=())
+    origins = _List(load_default=())
+    api_key = fields.String(load_default=None)
+    api_key_file = _KeyFile(load_default=())
     localdocs_sources = _WholeNumber(load_default=None, validate=between(0, 100))
     localdocs_only = fields.Boolean(load_default=False)
     localdocs_only_text = fields.String(load_default="The documents say nothing about this.")
@@ -124,8 +144,10 @@ class SettingsSchema(Schema):
             file_size=data.pop("localdocs_max_file_bytes"),
             exclude=data.pop("localdocs_exclude"),
         )
+        key = data.pop("api_key")
+        keys = (*((key,) if key else ()), *data.pop("api_key_file"))
         data_dir = Path(data.pop("data_dir")).expanduser().absolute()
-        return Settings(**data, data_dir=data_dir, localdocs=limits)
+        return Settings(**data, data_dir=data_dir, localdocs=limits, api_keys=keys)
 
 
 def read_settings(values: Mapping[str, str], default_data_dir: str) -> Settings:
@@ -141,7 +163,7 @@ def read_settings(values: Mapping[str, str], default_data_dir: str) -> Settings:
         settings: Settings = SettingsSchema().load({"data_dir": default_data_dir, **given})
     except ValidationError as error:
         name, messages = next(iter(error.messages_dict.items()))
-        value = f" ({given[name]!r})" if name in given else ""
+        value = f" ({given[name]!r})" if name in given and name != "api_key" else ""
         raise SettingsError(f"GPT4ALL_{name.upper()}{value}: {messages[0]}") from error
     try:
         settings.models_dir.mkdir(parents=True, exist_ok=True)
