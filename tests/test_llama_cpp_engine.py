@@ -200,6 +200,21 @@ def test_an_architecture_that_no_engine_knows_is_refused(tmp_path: Path) -> None
         ModelCache(tmp_path / "cache").judge(path)
 
 
+def test_models_that_make_no_text_are_refused(tmp_path: Path) -> None:
+    metadata = {"bert.attention.causal": False}
+    path = write_tiny_gguf(tmp_path / "a.gguf", architecture="bert", metadata=metadata)
+    with pytest.raises(ModelError, match=r"a\.gguf cannot be used: it makes embeddings"):
+        ModelCache(tmp_path / "cache").judge(path)
+
+
+def test_a_broken_installation_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(tmp_path))  # nothing is there
+    client = served(tmp_path, MODERN["qwen3"])
+    response = client.post("/v1/completions", json={"model": "a", "prompt": "x"})
+    assert response.status_code == 400
+    assert "a.gguf cannot be used: llama.cpp cannot be loaded" in response.json["error"]["message"]
+
+
 def served(tmp_path: Path, write: Write, **settings: str) -> FlaskClient:
     (tmp_path / "models").mkdir()
     write(tmp_path / "models" / "a.gguf")

@@ -6,6 +6,7 @@ It is an extra, because it must be compiled.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ...exceptions import ModelError
 from ...models.facts import Facts, Plan
 from ..base import LoadedModel, LoadOptions
 from . import library
@@ -33,6 +34,8 @@ def refusal(architecture: str) -> str | None:
 
 def plan(file: "GGUFFile", facts: Facts) -> Plan:
     """How llama.cpp can run the file: as it is. See `EngineRoom`."""
+    if file.get(f"{facts.architecture}.attention.causal") is False:
+        raise file.unusable("it makes embeddings, and no text.")
     context_length = _number(file, facts, "context_length", 0)
     if context_length <= 0:
         raise file.unusable(f"its metadata lack a valid {facts.architecture}.context_length.")
@@ -45,8 +48,13 @@ def prepare(file: "GGUFFile", model: "PreparedModel", progress: Callable[[int], 
 
 def load(model: "PreparedModel", options: LoadOptions) -> LoadedModel:
     """Loads a model. See `EngineRoom`."""
-    from .engine import LlamaCppModel  # not needed for judging, and slow to import
-
+    try:
+        from .engine import LlamaCppModel  # not needed for judging, and slow to import
+    except (ImportError, OSError, RuntimeError) as error:  # a library is missing or too old
+        raise ModelError(
+            f"{model.weights.name} cannot be used: llama.cpp cannot be loaded ({error}). "
+            "Install llama-cpp-python again."
+        ) from error
     return LlamaCppModel(model, options)
 
 

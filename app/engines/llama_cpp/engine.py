@@ -59,6 +59,8 @@ class LlamaCppModel(LoadedModel):
         self._model = lib.llama_model_load_from_file(os.fsencode(model.weights), params)
         if not self._model:
             raise self._refused("refused the model")
+        if lib.llama_model_has_encoder(self._model):
+            raise self._refused("runs it in two parts, which this server does not")
         self._vocabulary = lib.llama_model_get_vocab(self._model)
         self.vocabulary = _facts(model.facts.vocabulary, self._vocabulary)
         self.codec = LlamaCppCodec(self._vocabulary, self.vocabulary)
