@@ -17,7 +17,7 @@ from .errors import Forbidden, Unauthorized
 
 _PREFLIGHT_LASTS = 600  # seconds
 _OPEN = "/health"
-# What a page can read, and what another program can make of a response.
+# Nobody shall guess what a response is, or show it in a page of its own.
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
