@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class CTransformersModel(LoadedModel):
-    """See `LoadedModel`. The weights are mapped, so each engine loads them anew in no time."""
+    """See `LoadedModel`. The weights are mapped, so one more engine loads at once."""
 
     def __init__(self, model: "PreparedModel", options: LoadOptions) -> None:
         self.vocabulary = model.facts.vocabulary
