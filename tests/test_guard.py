@@ -1,3 +1,7 @@
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +12,7 @@ from app.application import create_app
 from app.schemas import SettingsError
 from app.schemas.settings import read_settings
 
-from .server import Server
+from .server import ROOT, Server
 
 
 @pytest.mark.parametrize(
@@ -198,6 +202,39 @@ def test_responses_cannot_be_taken_for_something_else(client: FlaskClient) -> No
 
 def test_a_real_server_does_not_say_what_it_is(server: Server) -> None:
     assert "Server" not in server.get("/health").headers
+
+
+@pytest.mark.parametrize(
+    ("host", "key", "warned"),
+    [("0.0.0.0", "", True), ("0.0.0.0", "x", False), ("127.0.0.1", "", False)],
+)
+def test_a_server_that_other_machines_can_reach_without_a_key_says_so(
+    tmp_path: Path, host: str, key: str, warned: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "flask",
+            "--app",
+            "wsgi",
+            "serve",
+            f"--host={host}",
+            f"--port={port}",
+        ],
+        env=os.environ | {"GPT4ALL_DATA_DIR": str(tmp_path), "GPT4ALL_API_KEY": key},
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        said = ""
+        while "Serving on" not in said:
+            said += process.stderr.readline()
+        process.kill()
+    assert ("Set GPT4ALL_API_KEY" in said) == warned
 
 
 def test_a_real_server_is_guarded(server: Server) -> None:
