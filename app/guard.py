@@ -90,10 +90,16 @@ def _is_friend(origin: str, origins: Collection[str], hosts: Collection[str]) ->
         name = url.hostname or ""
         if url.scheme not in ("http", "https") or not name:
             return False
-        host = request.headers.get("Host", "")
-        if _is_localhost(name) or (url.netloc.lower() == host.lower() and _is_own(host, hosts)):
-            return True
-        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+    host = request.headers.get("Host", "")
+    return is_this_machine(name) or (url.netloc.lower() == host.lower() and _is_own(host, hosts))
+
+
+def is_this_machine(name: str) -> bool:
+    """Whether a host's name or address can only be reached from the machine itself."""
+    try:
+        return _is_localhost(name) or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
 

@@ -8,7 +8,7 @@ from app.inference.tokenizer import Tokenizer
 from app.models.cache import ModelCache
 
 from .conftest import tokenizer_of
-from .tiny_gguf import TOKENS, write_tiny_sentencepiece
+from .tiny_gguf import TOKENS, WRITERS, write_tiny_sentencepiece
 
 
 @pytest.fixture
@@ -203,3 +203,15 @@ def test_a_begun_answer_is_the_end_of_the_prompt(any_tiny: Model) -> None:
     for begun in ("{", "<", "hello", "<|im_end|>", 'end {"a": "é'):
         prompt = any_tiny.chat_prompt([question, {"role": "assistant", "content": begun}])
         assert any_tiny.tokenizer.text(prompt).endswith(f"assistant\n{begun}")
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_nothing_is_added_to_a_fragment_with_control_tokens(
+    load_tiny: Callable[..., Model], write: Callable[..., Path]
+) -> None:
+    metadata = {"tokenizer.ggml.add_bos_token": True, "tokenizer.ggml.add_eos_token": True}
+    tokenizer = load_tiny(write=write, metadata=metadata).tokenizer
+    end = next(text for text, token in tokenizer.facts.control.items() if token == 2)
+    assert tokenizer.encode_fragment(end, control=True) == [2]
+    assert 2 not in tokenizer.encode_fragment(end)
+    assert tokenizer.encode_fragment("", control=True) == []

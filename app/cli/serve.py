@@ -1,6 +1,5 @@
 """``flask --app wsgi serve``: the server itself."""
 
-import ipaddress
 import logging
 
 import click
@@ -8,6 +7,7 @@ import waitress
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ..guard import is_this_machine
 from ..service import service
 from . import shown_errors
 
@@ -51,7 +51,7 @@ def command(host: str, port: str, default_model: bool) -> None:
                 f"The server cannot listen on {host}, PORT {int(port)}: "
                 f"{getattr(error, 'strerror', None) or error}. Another port: PORT=8000 make run."
             ) from error
-    if not service().settings.api_keys and not _is_loopback(host):
+    if not service().settings.api_keys and not is_this_machine(host):
         _log.warning(
             "Other machines can reach %s, and ask anything about your documents. "
             "Set GPT4ALL_API_KEY, or leave out --host.",
@@ -61,13 +61,6 @@ def command(host: str, port: str, default_model: bool) -> None:
     logging.getLogger("waitress").setLevel(logging.INFO)
     server.print_listen("Serving on http://{}:{}/v1")
     server.run()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _download_default_model() -> None:

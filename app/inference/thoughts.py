@@ -165,7 +165,8 @@ class AfterThought:
         self._constraint = constraint
         self._thoughts = thoughts
         form = thoughts.form
-        self._begin, self._answer = (tokenizer.marks(text) for text in (form.begin, form.answer))
+        self._begin = tokenizer.encode_fragment(form.begin, control=True)
+        self._answer = tokenizer.encode_fragment(form.answer, control=True)
         self._queue: deque[int] = deque()  # marks that must come next
 
     @property

@@ -57,24 +57,19 @@ class Tokenizer:
             ids.insert(0, bos)
         return [*ids, eos] if self.facts.add_eos and eos is not None else ids
 
-    def encode_fragment(self, text: str) -> list[int]:
-        """The token ids of ``text`` inside an answer. No part of it counts as a control token.
+    def encode_fragment(self, text: str, *, control: bool = False) -> list[int]:
+        """The token ids of ``text`` inside an answer. With ``control``, it may have control tokens.
 
         Nothing is added: no BOS, no EOS and no space of SentencePiece's.
         """
         ids: list[int] = []
-        for part in self._partition(self.protect(text)):
+        for part in self._partition(text if control else self.protect(text)):
             ids += (
                 [part]
                 if isinstance(part, int)
                 else self._codec.encode(_unprotected(part), after_special=False)
             )
         return ids
-
-    def marks(self, text: str) -> list[int]:
-        """The token ids of ``text`` inside an answer, in which control tokens count as such."""
-        ids = self.encode(text)
-        return ids[1:] if ids[:1] == [self.facts.bos] else ids
 
     def protect(self, text: str) -> str:
         """``text`` with marks that keep `encode` from reading control tokens in it."""
