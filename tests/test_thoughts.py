@@ -232,6 +232,15 @@ def test_a_grammar_begins_after_the_thought(
         json.loads(content)
 
 
+@pytest.mark.parametrize("grammar", GRAMMARS.values(), ids=GRAMMARS)
+def test_with_a_grammar_a_thought_is_not_the_end(serve: Any, grammar: dict[str, Any]) -> None:
+    end = TOKENS.index("<|im_end|>")
+    asked = body(THINK, HELLO, end, END, max_tokens=200, **grammar)
+    choice = post(serve(), asked)["choices"][0]
+    assert choice["message"]["reasoning_content"] == "hello"
+    assert choice["message"]["content"][:1] in ("{", "y", "n")
+
+
 def test_with_a_grammar_the_model_need_not_think(serve: Any) -> None:
     yes = body(TOKENS.index("y"), max_tokens=9, guided_choice=["yes", "no"])
     assert post(serve(), yes)["choices"][0]["message"] == {"role": "assistant", "content": "yes"}

@@ -36,6 +36,16 @@ def renamed(**names: str) -> list[str]:
     return [by_id.get(i, token) for i, token in enumerate(TOKENS)]
 
 
+def test_the_end_of_a_thought_of_gpt_oss_does_not_end_its_answer(
+    facts_of: Callable[..., VocabularyFacts],
+) -> None:
+    names = {"id10": "<|call|>", "id11": "<|end|>"}
+    assert 11 in facts_of(tokens=renamed(**names), eot_token_id=11).end_tokens
+    facts = facts_of(tokens=renamed(**names, id12="<|return|>"), eot_token_id=11)
+    assert {10, 12} <= set(facts.end_tokens)
+    assert 11 not in facts.end_tokens
+
+
 def test_byte_level_prompts_begin_as_they_are(facts_of: Callable[..., VocabularyFacts]) -> None:
     facts = facts_of(add_bos_token=None)
     assert (facts.add_bos, facts.add_eos, facts.space_prefix) == (False, False, False)

@@ -94,7 +94,7 @@ class Generation:
         """The ``number``-th answer, which follows the prompt."""
         model, options, index = self.model, self.options, self.first_index + number
         asked = options.grammar
-        calls = CallFinder(asked if isinstance(asked, Calling) else None)
+        calls = CallFinder(asked if isinstance(asked, Calling) else None, model.call_form)
         thoughts = model.thought_finder(self.prompt if options.splits_thoughts else None)
         constraint: Constraint | AfterThought | None = None
         if self.grammar is not None:
@@ -126,7 +126,9 @@ class Generation:
                     model.session.extend(waiting)
                     logits, waiting = model.session.logits, []
                 allowed = constraint.masked(logits) if constraint else logits
-                if count <= options.min_tokens:
+                # What a grammar holds comes after the thought, so that cannot be all.
+                thinks_first = constraint is not None and thoughts.state is State.THOUGHT
+                if thinks_first or count <= options.min_tokens:
                     allowed = _without_end(allowed, model)
                 token = sampler.sample(allowed)
             is_end = token in model.end_tokens
@@ -140,10 +142,11 @@ class Generation:
             if not is_end:
                 if constraint is not None:
                     constraint.accept(token)
-                found = thoughts.feed(text.add(thoughts.token_bytes(model.tokenizer, token)))
+                data = model.tokenizer.token_bytes(token, thoughts.marks + calls.marks)
+                found = thoughts.feed(text.add(data))
                 said += text_of(found)
                 if text.stopped:
-                    whole = constraint is None or constraint.completed_by(said)
+                    whole = constraint is None or constraint.completed_by(said, calls.marks)
                     reason = "stop" if whole else "length"
                 elif constraint is not None and constraint.finished:
                     reason = "stop"

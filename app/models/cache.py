@@ -32,7 +32,7 @@ from .facts import Facts, Judgement, Plan, VocabularyFacts
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 5  # increased when older entries must be made again
+_VERSION = 6  # increased when older entries must be made again
 _HEADER_BYTES = 1 << 20
 _JUDGEMENT, _TOKENIZER, _WEIGHTS, _SIZES = (
     "judgement.json", "tokenizer", "weights.gguf", "sizes.json",

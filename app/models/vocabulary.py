@@ -77,6 +77,9 @@ def judge_vocabulary(file: GGUFFile) -> VocabularyFacts:
         token = eos if name == "eos" else file.get(f"tokenizer.ggml.{name}_token_id")
         if type(token) is int and token in range(len(tokens)):
             end_tokens.add(token)
+    if ids.keys() >= {"<|return|>", "<|call|>", "<|end|>"}:
+        # gpt-oss ends an answer with the first or the second, and a thought with the third.
+        end_tokens.remove(ids["<|end|>"])
     control_types = (TokenType.CONTROL, TokenType.UNKNOWN)
     control = {
         token: i
