@@ -238,6 +238,29 @@ FAMILIES = [
         "",
         " ",
     ),
+    # mistral-common's v11 tokenizer, and the Devstral model card.
+    _family(
+        "Mistral v11",
+        r"""{{- bos_token }}
+{%- for message in messages %}
+    {%- if message.role == "system" %}{{ "[SYSTEM_PROMPT]" + message.content + "[/SYSTEM_PROMPT]" }}
+    {%- elif message.role == "user" %}
+        {%- if tools and message == (messages | selectattr("role", "equalto", "user") | list)[-1] %}
+            {{- "[AVAILABLE_TOOLS]" + tools | tojson + "[/AVAILABLE_TOOLS]" }}
+        {%- endif %}
+        {{- "[INST]" + message.content + "[/INST]" }}
+    {%- elif message.role == "assistant" %}{{ message.content }}
+        {%- for call in message.tool_calls or [] %}
+            {%- if call.id | length != 9 %}{{ raise_exception("Tool call IDs have 9!") }}{% endif %}
+            {{- "[TOOL_CALLS]" + call.function.name + "[ARGS]" }}
+            {{- call.function.arguments | tojson }}
+        {%- endfor %}{{ eos_token }}
+    {%- else %}{{ "[TOOL_RESULTS]" + message.content + "[/TOOL_RESULTS]" }}{% endif %}
+{%- endfor %}""",
+        "<s>[SYSTEM_PROMPT]Be brief.[/SYSTEM_PROMPT][INST]Is 1 < 2?[/INST]Yes.</s>"
+        "[INST]Why, René?[/INST]",
+        "",
+    ),
     # The Phi-3-mini model card: at first, questions ask for the answer and a system message is
     # dropped; later, the end token is there unless an answer is asked for.
     _family(

@@ -9,10 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 from openai import OpenAI
 
+from app.inference.call_forms import HERMES
 from app.inference.calls import CallFinder
-from app.inference.constraint import grammar_source
 from app.inference.model import Model
-from app.inference.template import ChatTemplate
 from app.jobs import Calling, Function
 from app.pieces import CallPiece
 
@@ -208,7 +207,7 @@ def test_a_model_that_begins_a_call_by_itself_must_complete_it(any_tiny: Model) 
     functions = [Function(name, "", parameters) for name, parameters in PARAMETERS.items()]
     for parallel in (True, False):
         constraint = any_tiny.constraint(
-            grammar_source(Calling(functions, parallel=parallel), lambda: None)
+            any_tiny.grammar_source(Calling(functions, parallel=parallel), lambda: None)
         )
         for token in any_tiny.tokenizer.encode_fragment(
             'Well. <tool_call>\n{"name": "get_time", "arguments": {"'
@@ -405,54 +404,9 @@ def test_wrong_messages_are_refused(
     assert ask(client, message, code=400)["error"]["param"].startswith(param)
 
 
-def test_a_template_that_writes_such_calls_gets_the_functions() -> None:
-    source = (
-        "{% for t in tools %}[{{ t.function.name }}]{% endfor %}"
-        "{% for m in messages %}{{ m.content }}{% if m.tool_calls %}<tool_call>"
-        "{{ m.tool_calls[0].function.arguments.city }}</tool_call>{% endif %}{% endfor %}"
-    )
-    template = ChatTemplate(source, "", "")
-    assert template.knows_tools
-    call = {"function": {"name": "get_weather", "arguments": {"city": "Paris"}}}
-    text = template.render(
-        [USER, {"role": "assistant", "content": "", "tool_calls": [call]}], TOOLS
-    )
-    assert text.startswith("[get_weather][get_time]What")
-    assert text.endswith("<tool_call>Paris</tool_call>")
-    assert not ChatTemplate("{{ messages[0].content }}", "", "").knows_tools
-
-
-TEXT = (
-    'First.\n<tool_call>\n{"name": "f", "arguments": {"a": "x}\\n</tool_call>", "b": {}}}\n'
-    '</tool_call>\n<tool_call>\n{"name": "g\\"", "arguments": {}}\n</tool_call>'
-)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 50, 1000])
-def test_calls_are_found_however_the_text_is_cut(size: int) -> None:
-    finder = CallFinder(PARALLEL)
-    pieces = [p for i in range(0, len(TEXT), size) for p in finder.feed(TEXT[i : i + size])]
-    pieces += finder.finish()
-    assert "".join(p for p in pieces if isinstance(p, str)) == "First.\n"
-    calls = [p for p in pieces if isinstance(p, CallPiece)]
-    assert [(c.number, c.name) for c in calls if c.id] == [(0, "f"), (1, 'g"')]
-    arguments = ["".join(c.arguments for c in calls if c.number == n) for n in (0, 1)]
-    assert arguments == ['{"a": "x}\\n</tool_call>", "b": {}}', "{}"]
-
-
-@pytest.mark.parametrize(
-    "end", ["", "}", "}\n", "}\n</tool_ca", "}\n</tool_call>", "}\n</tool_call>\n"]
-)
-def test_a_call_that_is_cut_at_its_end_keeps_its_arguments(end: str) -> None:
-    finder = CallFinder(PARALLEL)
-    pieces = finder.feed('<tool_call>\n{"name": "f", "arguments": {"a": 1} ' + end)
-    pieces += finder.finish()
-    assert "".join(p.arguments for p in pieces if isinstance(p, CallPiece)) == '{"a": 1} '
-
-
 @pytest.mark.parametrize("text", ["<tool", "a < b", "<tool_cal", "</tool_call>", "<<tool_call"])
 def test_what_only_looks_like_a_call_is_text(text: str) -> None:
-    finder = CallFinder(PARALLEL)
+    finder = CallFinder(PARALLEL, HERMES)
     assert "".join(map(str, [*finder.feed(text), *finder.finish()])) == text
 
 
@@ -462,7 +416,7 @@ def test_a_call_that_repeats_another_is_not_shown(size: int) -> None:
         return f'<tool_call>\n{{"name": "f", "arguments": {arguments}}}\n</tool_call>'
 
     text = "\n".join(call(a) for a in ('{"a": 1}', '{"a": 11}', '{"a": 1}', '{"a": 2}'))
-    finder = CallFinder(PARALLEL)
+    finder = CallFinder(PARALLEL, HERMES)
     pieces = [p for i in range(0, len(text), size) for p in finder.feed(text[i : i + size])]
     pieces += finder.finish()
     assert finder.repeated
@@ -471,11 +425,6 @@ def test_a_call_that_repeats_another_is_not_shown(size: int) -> None:
     arguments = ["".join(c.arguments for c in calls if c.number == n) for n in (0, 1)]
     assert arguments == ['{"a": 1}', '{"a": 11}']
     assert {c.number for c in calls} == {0, 1}
-
-
-def test_without_functions_everything_is_text() -> None:
-    finder = CallFinder(None)
-    assert [*finder.feed(TEXT), *finder.finish()] == [TEXT]
 
 
 def test_a_real_model_calls_a_function(server: Server) -> None:

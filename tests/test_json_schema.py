@@ -26,7 +26,7 @@ def never() -> None:
 def held(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema that calls of a function conform to."""
     function = Function("f", "", {"type": "object", "properties": {"a": schema}})
-    grammar, begin = grammar_source(Calling([function]), never).text, "call_0_arguments: %json "
+    grammar, begin = grammar_source(Calling([function]), never).text, "arguments_0: %json "
     [line] = (line for line in grammar.splitlines() if line.startswith(begin))
     found: dict[str, Any] = json.loads(line.removeprefix(begin))["properties"]["a"]
     return found

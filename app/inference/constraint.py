@@ -1,7 +1,8 @@
 """Makes answers conform to a grammar: llguidance says which tokens are allowed next."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import llguidance.numpy
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import GrammarError
 from ..jobs import Calling, Gbnf, Grammar, JsonText, Pattern
+from .call_forms import HERMES, CallForm
 from .functions import calls_grammar
 from .grammar import (
     LIMITS,
@@ -20,6 +22,7 @@ from .grammar import (
     json_source,
     pattern_source,
 )
+from .json_strings import JsonStrings
 from .tokenizer import Tokenizer
 
 _KEPT_MATCHERS = 16
@@ -28,9 +31,15 @@ _MOST_DIGITS = 16  # before a number's point and after it, as in llama.cpp
 _MOST_EXPONENT_DIGITS = 2  # with 16 digits before the point, still a float64
 
 
-def grammar_source(grammar: Grammar, check: Check) -> GrammarSource:
+def grammar_source(
+    grammar: Grammar,
+    check: Check,
+    form: CallForm = HERMES,
+    control: Mapping[str, int] = MappingProxyType({}),
+) -> GrammarSource:
     """``grammar`` in llguidance's form. Raises `GrammarError`.
 
+    Calls have ``form``. ``control`` are the model's control tokens with their ids.
     ``check`` is called before each step that may take up to a second. It may raise to stop.
     """
     check()
@@ -42,7 +51,7 @@ def grammar_source(grammar: Grammar, check: Check) -> GrammarSource:
         case Pattern():
             return pattern_source(grammar)
         case Calling():
-            return calls_grammar(grammar, check)
+            return calls_grammar(grammar, check, form, control)
 
 
 class ConstraintTokens:
@@ -108,16 +117,17 @@ class Constraint:
         self._matcher.consume_token(token)
         _check(self._matcher)
         if self._digits is not None:
-            self._digits.add(self._tokens.tokenizer.token_bytes(token))
+            self._digits.add(self._tokens.tokenizer.written_bytes(token))
 
     def forced(self) -> list[int]:
         """The tokens that must come next, as far as there is no choice."""
         return list(self._matcher.compute_ff_tokens())
 
-    def completed_by(self, text: str) -> bool:
-        """Whether the grammar allows ``text`` as a whole answer."""
+    def completed_by(self, text: str, marks: str) -> bool:
+        """Whether the grammar allows ``text``, with control tokens if there are ``marks``."""
         matcher = self._tokens.matcher(self._grammar.text)
-        matcher.consume_tokens(self._tokens.tokenizer.encode_fragment(text))
+        tokens = self._tokens.tokenizer.encode_fragment(text, control=bool(marks))
+        matcher.consume_tokens(tokens)
         return bool(matcher.is_accepting())
 
 
@@ -131,7 +141,7 @@ class _Digits:
         self.room = _MOST_DIGITS
         self._waits_for = begins_after.encode()
         self._seen = b""
-        self._in_string = self._escaped = False
+        self._strings = JsonStrings()
 
     def add(self, data: bytes) -> None:
         """Takes more of the text."""
@@ -146,16 +156,14 @@ class _Digits:
             self._read(character)
 
     def _read(self, character: str) -> None:
-        if self._in_string:
-            self._in_string = self._escaped or character != '"'
-            self._escaped = not self._escaped and character == "\\"
+        if self._strings.takes(character):
+            self.room = _MOST_DIGITS
         elif character.isdecimal():
             self.room -= 1
         elif character in "eE":
             self.room = _MOST_EXPONENT_DIGITS
         elif character not in "+-":
             self.room = _MOST_DIGITS
-            self._in_string = character == '"'
 
 
 class _Tokens:

@@ -1,20 +1,23 @@
-"""Functions that a model may call: how it is told about them, and what its calls look like.
+"""Functions that a model may call: how it is told about them, and the grammar of its calls.
 
-Both have the form of Hermes and Qwen, which many models were trained on. A call is ``<tool_call>``,
-a line of JSON with ``name`` and ``arguments``, and ``</tool_call>``. A chat template that writes
-this form gets the functions. For any other, the system message describes them.
+A chat template that writes one of `call_forms` gets the functions. For any other, the system
+message describes them, and calls have the form of Hermes.
 """
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ..exceptions import GrammarError
 from ..jobs import Calling, Function
+from .call_forms import HERMES, CallForm
 from .grammar import Check, GrammarSource, inline_json, lark_grammar
 
-CALL_BEGIN, CALL_END = "<tool_call>", "</tool_call>"
 _MOST_CALLS = 8
+_SHORT_ID = re.compile("[a-zA-Z0-9]{9}")
 
 _PROMPT = """\
 # Tools
@@ -33,34 +36,59 @@ For each function call, return a json object with function name and arguments wi
 </tool_call>"""
 
 
-def calls_grammar(calling: Calling, check: Check) -> GrammarSource:
-    """The grammar of answers with calls, which end the answer. Raises `GrammarError`."""
-    names = [f"call_{number}" for number in range(len(calling.functions))]
-    more = f' ("\\n" call){{0,{_MOST_CALLS - 1}}}' if calling.parallel else ""
-    lines = [
-        f'call: "{CALL_BEGIN}" body',
-        f'body: "\\n" ({" | ".join(names)}) "\\n{CALL_END}"',
-    ]
-    for name, function in zip(names, calling.functions, strict=True):
-        begin = json.dumps(f'{{"name": {json.dumps(function.name)}, "arguments": ')
+def calls_grammar(
+    calling: Calling,
+    check: Check,
+    form: CallForm = HERMES,
+    control: Mapping[str, int] = MappingProxyType({}),
+) -> GrammarSource:
+    """The grammar of answers with calls in ``form``. Raises `GrammarError`.
+
+    ``control`` are the model's control tokens with their ids.
+    """
+    marks = [re.escape(token) for token in control if token and token in form.texts]
+    cut_at_marks = re.compile(f"({'|'.join(marks) or '(?!)'})")
+
+    def text(*alternatives: str) -> str:
+        """One of the texts. The control tokens in them count as such."""
+        written = (
+            " ".join(
+                f"<[{control[part]}]>" if part in control else json.dumps(part)
+                for part in cut_at_marks.split(alternative)
+            )
+            for alternative in alternatives
+        )
+        return f"({' | '.join(written)})"
+
+    first, further = [], []
+    lines = [r"ANY: /(.|\n)*/"]
+    for number, function in enumerate(calling.functions):
         lines += [
-            f'{name}: {begin} {name}_arguments "}}"',
-            f"{name}_arguments: {_arguments(function, check)}",
+            f"arguments_{number}: {_arguments(function, check)}",
+            f"body_{number}: arguments_{number} {text(form.tail)}",
         ]
+        first.append(f"{text(*form.first_heads(function.name, form.after))} body_{number}")
+        further.append(f"{text(form.next_head(function.name))} body_{number}")
+    several = calling.parallel and form.between
+    more = f"({' | '.join(further)}){{0,{_MOST_CALLS - 1}}}" if several else ""
+    lines.append(f"calls: ({' | '.join(first)}) {more} {text(form.end)}")
+    begin = text(form.begin)
     if calling.required:
-        lines.append(f"start: call{more}")
+        lines.append(f"start: {begin} calls")
     elif calling.otherwise is not None:
         otherwise = inline_json(calling.otherwise, "The answer", check, strict=True)
-        lines += [f"start: call{more} | json", f"json: {otherwise}"]
+        lines += [f"start: {begin} calls | json", f"json: {otherwise}"]
+    elif form.begin:
+        # Any text, until the calls begin.
+        lazy = "" if form.begin in control else "[lazy]"
+        lines += ["start: ANY | begun calls", f"begun{lazy}: ANY {begin}"]
     else:
-        # Any text, until a call begins.
-        lines += [
-            f"start: TEXT | begin body{more}",
-            f'begin[lazy]: TEXT "{CALL_BEGIN}"',
-            r"TEXT: /(.|\n)*/",
-        ]
-    text = lark_grammar("%llguidance {}\n" + "\n".join(lines))
-    return GrammarSource(text, json_after=CALL_BEGIN if calling.may_say_text else "")
+        # Any text that does not begin like a call, up to the quote behind the name.
+        named = (h for f in calling.functions for h in form.first_heads(f.name, form.after[0]))
+        calls = "|".join(map(re.escape, named))
+        lines += ["start: TEXT | calls", rf"TEXT: ANY & ~/({calls})(.|\n)*/"]
+    grammar = lark_grammar("%llguidance {}\n" + "\n".join(lines))
+    return GrammarSource(grammar, json_after=form.after if calling.may_say_text else "")
 
 
 def plain_messages(
@@ -75,6 +103,25 @@ def plain_messages(
         system = f"{plain[0]['content']}\n\n{said}"
         return [{**plain[0], "content": system}, *plain[1:]]
     return [{"role": "system", "content": said}, *plain]
+
+
+def with_short_ids(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """``messages`` in which the ids of calls are nine letters and digits, as Mistral wants them."""
+
+    def shortened(message: Mapping[str, Any]) -> Mapping[str, Any]:
+        changed: dict[str, Any] = {}
+        if "tool_calls" in message:
+            calls = ({**call, "id": _short(call["id"])} for call in message["tool_calls"])
+            changed["tool_calls"] = list(calls)
+        if "tool_call_id" in message:
+            changed["tool_call_id"] = _short(message["tool_call_id"])
+        return {**message, **changed}
+
+    return list(map(shortened, messages))
+
+
+def _short(id_: str) -> str:
+    return id_ if _SHORT_ID.fullmatch(id_) else hashlib.sha256(id_.encode()).hexdigest()[:9]
 
 
 def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -92,7 +139,7 @@ def _call_lines(message: Mapping[str, Any]) -> Iterator[str]:
     for call in message["tool_calls"]:
         function = call["function"]
         data = {"name": function["name"], "arguments": function["arguments"]}
-        yield f"{CALL_BEGIN}\n{json.dumps(data, ensure_ascii=False)}\n{CALL_END}"
+        yield f"<tool_call>\n{json.dumps(data, ensure_ascii=False)}\n</tool_call>"
 
 
 def told(calling: Calling) -> str:

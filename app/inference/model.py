@@ -13,7 +13,8 @@ from ..machine import available_memory
 from ..models.cache import PreparedModel
 from ..models.library import ModelFile
 from ..protocol import Step
-from .functions import plain_messages
+from . import call_forms
+from .functions import plain_messages, with_short_ids
 from .session import Session, Sessions
 from .template import ChatTemplate
 from .thoughts import ThoughtFinder, form_of
@@ -46,6 +47,8 @@ class Model:
         self.end_tokens = frozenset(loaded.vocabulary.end_tokens)
         self._loaded = loaded
         self._template_source = chat_template
+        self._own_form = call_forms.form_of(chat_template or "")
+        self.call_form = self._own_form or call_forms.HERMES
         self._thought_form = form_of(chat_template or "")
         self._begin = begin
         self._template: ChatTemplate | None = None
@@ -135,10 +138,13 @@ class Model:
         off = (variables or {}).get("enable_thinking") is False
         if off and self._thought_form and "enable_thinking" not in str(self._template_source):
             _log.warning("%s cannot be kept from thinking.", self.file.name)
-        if template.knows_tools:
-            signatures = [f.signature for f in calling.functions] if calling is not None else None
-        else:
-            messages, signatures = plain_messages(messages, calling), None
+        signatures = None
+        if self._own_form is None:
+            messages = plain_messages(messages, calling)
+        elif calling is not None:
+            signatures = [function.signature for function in calling.functions]
+        if self.call_form.short_ids:
+            messages = with_short_ids(messages)
         text = template.render(*map(self._protected, (messages, signatures, variables or {})))
         return self._checked(self._encode(text, protected=True))
 
@@ -159,7 +165,7 @@ class Model:
         from .constraint import grammar_source
 
         self._begin(Step.GRAMMAR)
-        source = grammar_source(grammar, check)
+        source = grammar_source(grammar, check, self.call_form, self.tokenizer.facts.control)
         self.constraint(source)
         return source
 

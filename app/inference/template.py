@@ -18,7 +18,6 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..exceptions import PromptError
-from .functions import CALL_BEGIN
 
 # Marks the end of a begun answer. What the template adds there is cut off, and the mark with it, so
 # no tokenizer sees this noncharacter of Unicode.
@@ -26,10 +25,7 @@ _HERE = "\ufdd1"
 
 
 class ChatTemplate:
-    """A compiled chat template. Raises `PromptError` if the source is not Jinja.
-
-    ``knows_tools`` says whether it can show functions and their calls.
-    """
+    """A compiled chat template. Raises `PromptError` if the source is not Jinja."""
 
     def __init__(self, source: str, bos_token: str, eos_token: str) -> None:
         environment = ImmutableSandboxedEnvironment(
@@ -42,8 +38,6 @@ class ChatTemplate:
             "raise_exception": _raise_exception,
             "strftime_now": _strftime_now,
         }
-        # There is a grammar only for this form of calls.
-        self.knows_tools = "tools" in source and CALL_BEGIN in source
         try:
             self._template = environment.from_string(source)
         # A template is a stranger's program and can fail in any way, here and below.
@@ -59,7 +53,7 @@ class ChatTemplate:
         """The prompt for ``messages``, up to where the assistant's answer begins.
 
         If the last message is the assistant's, it is the beginning of the answer. ``tools`` are
-        OpenAI's objects, for a template that ``knows_tools``. ``variables`` are the request's, for
+        OpenAI's objects, for a template that knows them. ``variables`` are the request's, for
         the template itself. Raises `PromptError` with the template's own words if it refuses the
         messages.
         """

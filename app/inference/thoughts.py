@@ -108,13 +108,10 @@ class ThoughtFinder:
                 return []
         return [text] if text else []
 
-    def token_bytes(self, tokenizer: Tokenizer, token: int) -> bytes:
-        """The bytes of a token, also of a control token that marks a thought."""
-        data = tokenizer.token_bytes(token)
-        if data or self.state is State.ANSWER:
-            return data
-        written = tokenizer.written_bytes(token)
-        return written if written.decode(errors="replace") in self.form.marks else b""
+    @property
+    def marks(self) -> str:
+        """Texts in which control tokens count as their text."""
+        return "" if self.state is State.ANSWER else self.form.marks
 
     def skip(self) -> None:
         """The answer begins without a thought."""
@@ -208,6 +205,6 @@ class AfterThought:
         free = self._thoughts.state in (State.START, State.THOUGHT)
         return [] if free else self._constraint.forced()
 
-    def completed_by(self, text: str) -> bool:
-        """Whether the grammar allows ``text`` as a whole answer."""
-        return self._constraint.completed_by(text)
+    def completed_by(self, text: str, marks: str) -> bool:
+        """Whether the grammar allows ``text``, with control tokens if there are ``marks``."""
+        return self._constraint.completed_by(text, marks)

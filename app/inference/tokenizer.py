@@ -76,9 +76,14 @@ class Tokenizer:
         text = text.replace(_MARK, _LITERAL_MARK)
         return self._control_pattern.sub(lambda m: m[0][0] + _BREAK + m[0][1:], text)
 
-    def token_bytes(self, token: int) -> bytes:
-        """The bytes that a token adds to a text. Control tokens and unused ids add none."""
-        return b"" if token in self._control_ids else self.written_bytes(token)
+    def token_bytes(self, token: int, marks: str = "") -> bytes:
+        """The bytes that a token adds to a text.
+
+        Unused ids add none, and neither do control tokens, except for those in ``marks``.
+        """
+        written = self.written_bytes(token)
+        shown = token not in self._control_ids or written.decode(errors="replace") in marks
+        return written if shown else b""
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of ``tokens`` as a prompt would have it, including control tokens."""
