@@ -5,6 +5,7 @@ PORT ?= 4891
 
 BIN := .venv/bin
 DEFAULT_MODEL := instance/models/SmolLM2-135M-Instruct.Q4_1.gguf
+GEMMA := .venv-oracle/gemma-3-270m.Q4_K_M.gguf
 # llama.cpp of October 2026
 LLAMA_CPP := xllamacpp==2026.10.11549
 # Without what its tasks need, half a gigabyte: the tests ask as its tasks do.
@@ -70,8 +71,8 @@ wheel: .venv/tests-installed
 
 # Compares with llama.cpp and prints the table of docs/models.md; `record` keeps what it says
 # for `make test`.
-oracle: model .venv-oracle/installed
-	$(BIN)/python -m tests.oracle .venv-oracle/bin/python $(DEFAULT_MODEL)
+oracle: model .venv-oracle/installed $(GEMMA)
+	$(BIN)/python -m tests.oracle .venv-oracle/bin/python $(DEFAULT_MODEL) $(GEMMA)
 
 record: model .venv-oracle/installed
 	$(BIN)/python -m tests.oracle.record .venv-oracle/bin/python $(DEFAULT_MODEL)
@@ -80,6 +81,9 @@ record: model .venv-oracle/installed
 	$(PYTHON) -m venv .venv-oracle
 	.venv-oracle/bin/python -m pip install --disable-pip-version-check --quiet $(LLAMA_CPP)
 	touch $@
+
+$(GEMMA): | .venv/installed .venv-oracle/installed
+	$(BIN)/python -m tests.oracle.gemma $@
 
 # The tables of docs/performance.md. ROUNDS=2 asks less often; ROWS names some of the rows.
 # LLAMA_CPP_PYTHON=1 also compares with llama-cpp-python, whose build takes minutes.

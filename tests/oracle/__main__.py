@@ -1,6 +1,6 @@
 """Compares this project with llama.cpp: ``make oracle`` prints the table of docs/models.md.
 
-    .venv/bin/python -m tests.oracle .venv-oracle/bin/python MODEL [WORDS]
+    .venv/bin/python -m tests.oracle .venv-oracle/bin/python MODEL GEMMA [WORDS]
 
 With WORDS, only the families whose names contain them are compared.
 """
@@ -81,7 +81,7 @@ def _log_probabilities(model: Model, prompt: list[int]) -> NDArray[np.float64]:
     return np.asarray(logits - peak - np.log(np.exp(logits - peak).sum()))
 
 
-def main(python: str, default_model: Path, only: str = "") -> None:
+def main(python: str, default_model: Path, gemma: Path, only: str = "") -> None:
     """Prints a table in Markdown with a line for each family."""
     vocabulary = RealVocabulary.read(default_model)
     print("| Model | tokens | largest difference | correlation | divergence | same best |")
@@ -97,6 +97,7 @@ def main(python: str, default_model: Path, only: str = "") -> None:
         models = {"SmolLM2-135M-Instruct, Q4_1": (default_model, "ctransformers")}
         if library.installed():
             models["SmolLM2-135M-Instruct, Q4_1, llama-cpp"] = default_model, "llama-cpp"
+            models["Gemma 3 270M, Q4_K_M, llama-cpp"] = gemma, "llama-cpp"
             for name, write in MODERN.items():
                 path = write(folder / f"{name}.gguf", context_length=512)
                 models[f"{name}, llama-cpp"] = path, "llama-cpp"
@@ -119,4 +120,4 @@ def _row(name: str, python: str, path: Path, cache: ModelCache, engine: str | No
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])
