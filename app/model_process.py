@@ -3,7 +3,6 @@
 import logging
 import pickle
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+from localdocs.ending import ending
 
 from .exceptions import GrammarError, ModelCrashed, ModelStalled, PromptError
 from .jobs import Job
@@ -136,8 +137,9 @@ class ModelProcess:
             if event is None:
                 self._events.put(None)  # for the next call
                 self.died_early = not (self.answered or self._closing)
+                how = ending(self._process.returncode)
                 raise ModelCrashed(
-                    f"The process of the model {self._end()}. The next request starts it again."
+                    f"The process of the model {how}. The next request starts it again."
                 )
             if not isinstance(event, Step):
                 if isinstance(event, Begun):
@@ -209,14 +211,8 @@ class ModelProcess:
         self._process.wait()
         self.ended = True
         if not self._closing:
-            _log.error("The process of the model %s.", self._end())
+            _log.error("The process of the model %s.", ending(self._process.returncode))
         self._events.put(None)
         stdout.close()
         with suppress(OSError):  # what was not sent
             stdin.close()
-
-    def _end(self) -> str:
-        code = self._process.returncode
-        if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
-        return f"ended with the status {code}"

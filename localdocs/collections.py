@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 import uuid
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from .contents import Contents, parsed
 from .errors import CollectionBusy, CollectionError, DamagedIndex
 from .names import readable
+from .problems import Problems
 from .replacing import replacing
 
 # What reads an index takes half a second to load. It is loaded where it is first needed: a server
@@ -62,7 +63,7 @@ class Collections:
         self.folder = folder
         self._indexes: dict[str, SnippetIndex] = {}
         self._searching = threading.Lock()
-        self._warned: dict[Hashable, str] = {}
+        self._problems = Problems(_log)
 
     def all(self) -> list[Collection]:
         """All collections, by name; those that cannot be read are logged and left out."""
@@ -70,15 +71,15 @@ class Collections:
         try:
             paths = list(self.folder.glob("*/collection.json"))
         except OSError as error:
-            self._warn(self.folder, f"{self.folder} cannot be read: {error.strerror}")
+            self._problems.report(self.folder, f"{self.folder} cannot be read: {error.strerror}")
             return found
         for path in paths:
             try:
                 collection = _load(path)
             except CollectionError as error:
-                self._warn(path, str(error))
+                self._problems.report(path, str(error))
                 continue
-            self._warned.pop(path, None)
+            self._problems.gone(path)
             found += [collection] if collection is not None else []
         return sorted(found, key=lambda collection: collection.name.casefold())
 
@@ -178,7 +179,7 @@ class Collections:
         except OSError as error:
             failing = [c for c, snapshot in opened.items() if _fails(snapshot, question)]
             for collection in failing or [*opened]:
-                self._warn(collection, _unreadable(collection.name, error))
+                self._problems.report(collection, _unreadable(collection.name, error))
                 del opened[collection]
         return None
 
@@ -189,9 +190,9 @@ class Collections:
         except DamagedIndex as error:
             self._discard_damaged(collection, error)
         except CollectionError as error:
-            self._warn(collection, str(error))
+            self._problems.report(collection, str(error))
         else:
-            self._warned.pop(collection, None)
+            self._problems.gone(collection)
             return snapshot
         return None
 
@@ -200,13 +201,7 @@ class Collections:
         try:
             self.discard_index(collection.name)
         except (CollectionError, OSError) as reason:
-            self._warn(collection, f"It cannot be discarded: {reason}")
-
-    def _warn(self, what: Hashable, text: str) -> None:
-        """Logs a problem, but not again until it has gone away or changed."""
-        if self._warned.get(what) != text:
-            self._warned[what] = text
-            _log.warning("%s", text)
+            self._problems.report(collection, f"It cannot be discarded: {reason}")
 
     @contextmanager
     def locked(self, name: str, wait: bool) -> Iterator[None]:

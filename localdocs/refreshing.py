@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from .collections import Collection, Collections
 from .contents import Contents, FileState, manifest
@@ -39,9 +38,7 @@ def refresh(
     """
     collection = collections.find(name)
     with collections.locked(name, wait):
-        if (problem := _folder_problem(collection.folder)) is not None:
-            folder = readable(collection.folder)
-            raise CollectionError(f"The folder {folder} of {name!r} {problem}; its index is kept.")
+        check_folder(collection)
         work = _Refresh(collections, collection, limits, progress)
         try:
             return work.run()
@@ -136,14 +133,17 @@ class _Refresh:
         return self._collections.index(self._collection.name)
 
 
-def _folder_problem(folder: Path) -> str | None:
+def check_folder(collection: Collection) -> None:
+    """Raises `CollectionError` if the folder of a collection cannot be read."""
     try:
-        with os.scandir(folder):
-            return None
+        os.scandir(collection.folder).close()
+        return
     except (FileNotFoundError, NotADirectoryError):
-        return "is not there"
+        problem = "is not there"
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        problem = f"cannot be read ({error.strerror})"
+    folder, name = readable(collection.folder), collection.name
+    raise CollectionError(f"The folder {folder} of {name!r} {problem}; its index is kept.")
 
 
 def _state(file: FoundFile, text: Text) -> FileState:
