@@ -274,7 +274,7 @@ def test_no_deleted_file_of_an_index_stays_open(
     for text in ("apples", "pears", "plums"):  # each segment takes the place of the last one
         (folder / "a.txt").write_text(text)
         wait_until(lambda text=text: found(collections, text) == ["a.txt"])  # type: ignore[misc]
-    wait_until(lambda: not any("(deleted)" in name for name in open_files(watching)))
+    wait_until(lambda: not any(name.endswith(".seg (deleted)") for name in open_files(watching)))
 
 
 def test_a_damaged_index_is_made_anew(collections: Collections, watching: WatchingProcess) -> None:
