@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .contents import Contents, parsed
 from .errors import CollectionBusy, CollectionError, DamagedIndex
@@ -69,10 +69,13 @@ class Collections:
         """All collections, by name; those that cannot be read are logged and left out."""
         found: list[Collection] = []
         try:
-            paths = list(self.folder.glob("*/collection.json"))
+            paths = [place / "collection.json" for place in self.folder.iterdir()]
+        except FileNotFoundError:
+            return found  # none was made yet
         except OSError as error:
             self._problems.report(self.folder, f"{self.folder} cannot be read: {error.strerror}")
             return found
+        self._problems.gone(self.folder)
         for path in paths:
             try:
                 collection = _load(path)
@@ -162,6 +165,8 @@ class Collections:
             opened = {c: s for c in collections if (s := self._opened(c)) is not None}
             while (hits := self._hits(opened, question, limit, size)) is None:
                 pass  # a collection was left out
+            for collection in opened:
+                self._problems.gone(collection)
             return [Source([*opened][hit.source], hit) for hit in hits]
 
     def _hits(
@@ -186,22 +191,20 @@ class Collections:
     def _opened(self, collection: Collection) -> "Snapshot | None":
         """The snapshot of a collection. If it cannot be read, None and a warning."""
         try:
-            snapshot = self.snapshot(collection.name)
+            return self.snapshot(collection.name)
         except DamagedIndex as error:
             self._discard_damaged(collection, error)
         except CollectionError as error:
             self._problems.report(collection, str(error))
-        else:
-            self._problems.gone(collection)
-            return snapshot
         return None
 
     def _discard_damaged(self, collection: Collection, error: DamagedIndex) -> None:
-        _log.warning("%s. Refresh %r to build it again.", error, collection.name)
+        text = f"{error}. Refresh {collection.name!r} to build it again."
         try:
             self.discard_index(collection.name)
         except (CollectionError, OSError) as reason:
-            self._problems.report(collection, f"It cannot be discarded: {reason}")
+            text = f"{error}, and it cannot be discarded: {reason}"
+        self._problems.report(collection, text)
 
     @contextmanager
     def locked(self, name: str, wait: bool) -> Iterator[None]:
@@ -246,14 +249,21 @@ def _load(path: Path) -> Collection | None:
     Raises `CollectionError`.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return Collection(data["name"], Path(data["folder"]), data["active"], data["index"])
+        return _collection(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise CollectionError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CollectionError(f"{path} is damaged; delete its folder.") from error
+
+
+def _collection(data: Any) -> Collection:
+    """Raises `ValueError`, `KeyError` or `TypeError` if ``data`` are not the settings of one."""
+    # The index is a folder that may be deleted.
+    if not isinstance(data["name"], str) or not re.fullmatch(r"index-\w+", data["index"]):
+        raise ValueError("names that cannot be used")
+    return Collection(data["name"], Path(data["folder"]), data["active"], data["index"])
 
 
 def _fails(snapshot: "Snapshot", question: str) -> bool:

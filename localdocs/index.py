@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from whoosh import index as whoosh_index
 from whoosh.fields import STORED, Schema
+from whoosh.filedb.filestore import FileStorage
 from whoosh.reading import SegmentReader
 
 from .analysis import terms
@@ -79,10 +79,12 @@ class SnippetIndex:
         self._snapshot: Snapshot | None = None
         with _damage_noticed(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            if whoosh_index.exists_in(folder):
-                self._index = whoosh_index.open_dir(folder)
+            # Without memory maps: where the disk fails, or a file is cut short, they kill.
+            storage = FileStorage(str(folder), supports_mmap=False)
+            if storage.index_exists():
+                self._index = storage.open_index()
             else:
-                self._index = whoosh_index.create_in(folder, _SCHEMA)
+                self._index = storage.create_index(_SCHEMA)
 
     def write(
         self,

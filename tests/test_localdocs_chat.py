@@ -1,11 +1,14 @@
 """Chats that quote the user's own folders."""
 
+import errno
 import json
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from flask.testing import FlaskClient
@@ -14,7 +17,7 @@ from openai import OpenAI
 from app.application import create_app
 from localdocs.collections import Collections
 from localdocs.limits import Limits
-from localdocs.prompt import context, reference
+from localdocs.prompt import context, reference, sources
 from localdocs.refreshing import refresh
 
 from .conftest import DEFAULT_MODEL
@@ -228,6 +231,96 @@ def test_a_damaged_index_leaves_the_chat_without_sources(
     for path in tmp_path.glob("localdocs/*/index-*/*"):
         path.write_bytes(b"\7" * path.stat().st_size)
     assert references(ask(client)) is None
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def junk(path: Path) -> None:
+    path.write_bytes(b"\7" * path.stat().st_size)
+
+
+def settings(text: str | None = None, **changed: object) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        path.write_text(text or json.dumps({**json.loads(path.read_text()), **changed}))
+
+    return change
+
+
+INDEX_FILES = ("index-*/*.toc", "index-*/*.seg", "index-*/manifest-*")
+TROUBLES = [
+    *((name, break_) for name in INDEX_FILES for break_ in (a_folder, a_loop, cut_short, junk)),
+    *(("collection.json", break_) for break_ in (a_folder, cut_short, junk)),
+    ("collection.json", settings(name=5)),
+    ("collection.json", settings(name="Other")),
+    ("collection.json", settings(folder=None)),
+    ("collection.json", settings(index=5)),
+    ("collection.json", settings(index="..")),
+    ("collection.json", settings("[]")),
+    ("collection.json", settings("[" * 100_000)),
+]
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_a_collection_that_cannot_be_read_is_left_out_of_chats(
+    tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture, used_before: bool
+) -> None:
+    add_collection(tmp_path, folder)
+    add_collection(tmp_path, folder, "Other office")
+    for number, (name, break_) in enumerate(TROUBLES):
+        data_dir = shutil.copytree(tmp_path / "localdocs", tmp_path / str(number))
+        collections = Collections(data_dir)
+        if used_before:
+            sources(collections, [QUESTION], 8)
+        caplog.clear()
+        [path] = data_dir.glob(f"Office-*/{name}")
+        break_(path)
+        for _ in range(3):
+            found = [source.collection.name for source in sources(collections, [QUESTION], 8)]
+            assert "Other office" in found, (number, name)
+        assert len(caplog.records) <= 1, (number, name)
+
+
+@pytest.mark.parametrize("break_", [cut_short, a_loop])
+def test_without_any_collection_a_chat_goes_on_with_one_warning(
+    client: FlaskClient, tmp_path: Path, caplog: pytest.LogCaptureFixture, break_: Any
+) -> None:
+    localdocs = tmp_path / "localdocs"
+    localdocs.rename(tmp_path / "away")
+    localdocs.touch()
+    break_(localdocs)
+    assert [references(ask(client)) for _ in range(3)] == [None] * 3
+    assert caplog.text.count(f"{localdocs} cannot be read") == 1
+    localdocs.unlink()
+    (tmp_path / "away").rename(localdocs)
+    assert references(ask(client))
+
+
+def test_an_index_whose_disk_fails_in_each_search_is_told_of_once(
+    client: FlaskClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask(client)
+    collections = client.application.extensions["gpt4all"].collections
+    with pytest.MonkeyPatch.context() as patched:  # a test cannot break a disk
+
+        def fail(number: int) -> NoReturn:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        patched.setattr(collections.snapshot("Office"), "stored", fail)
+        assert [references(ask(client)) for _ in range(3)] == [None] * 3
+    assert caplog.text.count("The index of 'Office' cannot be read: Input/output error") == 1
+    assert references(ask(client))
 
 
 def test_a_real_model_answers_what_only_the_folder_knows(server: Server, data_dir: Path) -> None:
