@@ -4,6 +4,7 @@ LocalDocsError
 ├── CollectionError   a collection that does not exist, or cannot be made
 │   └── CollectionBusy  another process is writing it
 ├── DamagedIndex      an index whose files cannot be used
+├── NoReader          the process that reads files cannot be started
 └── UnreadableFile    a file without readable text
 """
 
@@ -28,6 +29,10 @@ class DamagedIndex(LocalDocsError):
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(f"The index in {folder} is damaged: {reason}")
         self.folder = folder
+
+
+class NoReader(LocalDocsError):
+    """The process that reads files cannot be started. The text says why."""
 
 
 class UnreadableFile(LocalDocsError):

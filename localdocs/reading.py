@@ -8,12 +8,13 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 from pebble import CONSTS, ProcessExpired, ProcessPool
 
-from .errors import UnreadableFile
+from .errors import NoReader, UnreadableFile
 from .readers import read
 from .snippets import Snippet, bounded, snippets
 
@@ -47,10 +48,13 @@ class ReadingProcess:
     """A process that reads files, to be used in a ``with`` block.
 
     Each file may take ``cpu_seconds``, and the process ``memory_bytes``. On Windows there is only a
-    time limit of ten minutes.
+    time limit of ten minutes. The process may take ``start_seconds`` before it reads.
     """
 
-    def __init__(self, cpu_seconds: int = 60, memory_bytes: int = 2 << 30) -> None:
+    def __init__(
+        self, cpu_seconds: int = 60, memory_bytes: int = 2 << 30, start_seconds: float = 120
+    ) -> None:
+        self._start_seconds = start_seconds
         self._cpu_seconds = cpu_seconds
         self._memory_bytes = memory_bytes
 
@@ -70,20 +74,33 @@ class ReadingProcess:
     def read(self, paths: Iterable[Path], snippet_size: int) -> Iterator[Text]:
         """The text of each file.
 
-        The process reads ahead while the caller uses the last result.
+        The process reads ahead while the caller uses the last result. Raises `NoReader` if it
+        cannot be started.
         """
-        futures = [
-            self._pool.schedule(
-                _read, args=[path, snippet_size, self._cpu_seconds], timeout=_SECONDS
-            )
-            for path in paths
-        ]
+        try:
+            futures = [
+                self._pool.schedule(
+                    _read, args=[path, snippet_size, self._cpu_seconds], timeout=_SECONDS
+                )
+                for path in paths
+            ]
+        except RuntimeError as error:  # pebble's, if the process has ended already
+            raise NoReader(f"The process that reads files cannot be started: {error}.") from error
         for future in futures:
             yield self._result(future)
 
     def _result(self, future: "concurrent.futures.Future[Text]") -> Text:
+        # Pebble counts the time of a file from where it is begun, and waits for ever for that.
+        while not concurrent.futures.wait([future], self._start_seconds).done:
+            if not future.running():
+                raise NoReader(
+                    f"The process that reads files has not started in {self._start_seconds:g} "
+                    "seconds."
+                )
         try:
             return future.result()
+        except BrokenProcessPool as error:
+            raise NoReader("The process that reads files ends before it reads one.") from error
         except (ProcessExpired, MemoryError, concurrent.futures.TimeoutError):
             return Text(
                 problem=f"reading it takes more than {self._cpu_seconds} seconds or "

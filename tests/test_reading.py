@@ -1,3 +1,4 @@
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -6,6 +7,7 @@ import docx
 import pytest
 import xlsxwriter
 
+from localdocs.errors import NoReader
 from localdocs.reading import ReadingProcess
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
@@ -65,6 +67,20 @@ def test_a_file_that_takes_too_much_memory_is_given_up(tmp_path: Path) -> None:
     assert (before.problem, after.problem) == (None, None)
     assert bad.problem is not None
     assert "damaged" in bad.problem or "256 MiB of memory" in bad.problem
+
+
+@pytest.mark.parametrize("script", ["exec sleep 600", "exit 0", "exit 1", None])
+@posix_only
+def test_a_reader_that_cannot_start_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None
+) -> None:
+    path, python = write(tmp_path, "a.txt", "text"), tmp_path / "python"
+    if script is not None:
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+    monkeypatch.setattr("multiprocessing.spawn._python_exe", os.fsencode(python))
+    with ReadingProcess(start_seconds=2) as reading, pytest.raises(NoReader):
+        list(reading.read([path], 512))
 
 
 @posix_only
