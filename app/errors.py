@@ -24,6 +24,7 @@ from werkzeug.exceptions import (
 )
 
 from .exceptions import (
+    CacheError,
     Cancelled,
     GrammarError,
     ModelCrashed,
@@ -149,6 +150,8 @@ def api_error_of(error: Exception) -> ApiError:
             return InvalidRequest(str(error), "model", "model_not_usable")
         case NoModel():
             return Unavailable(str(error), code="no_model")
+        case CacheError():
+            return Unavailable(str(error), code="cache_not_writable")
         case ModelCrashed():
             return ModelFailed(str(error), "model_crashed")
         case ModelStalled():

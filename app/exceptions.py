@@ -2,7 +2,9 @@
 
 InferenceError
 ├── ModelError             a file that cannot be used
+│   └── ModelRefused       by its engine
 ├── NoModel                no usable model is installed
+├── CacheError             what a model needs cannot be written
 ├── EngineError            a loaded model failed
 │   ├── ModelCrashed       its process died
 │   └── ModelStalled       its process gave no sign of life
@@ -25,8 +27,16 @@ class ModelError(InferenceError):
     """A model file cannot be used. The text says why."""
 
 
+class ModelRefused(ModelError):
+    """The engine refused what was prepared for it. The text says why."""
+
+
 class NoModel(InferenceError):
     """There is no usable model. The text says what to do."""
+
+
+class CacheError(InferenceError):
+    """The cache cannot be written, such as a full or read-only disk. The text names its folder."""
 
 
 class EngineError(InferenceError):

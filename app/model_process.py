@@ -65,7 +65,10 @@ class ModelProcess:
         self._reader.start()
 
     def prepare(self, order: Prepare, check: Check) -> None:
-        """Makes a model ready to be loaded. Raises `ModelError`, and what ``check`` raises."""
+        """Makes a model ready to be loaded.
+
+        Raises `ModelError`, `CacheError`, and what ``check`` raises.
+        """
         self._send(order)
         self._wait(check)
 
@@ -76,7 +79,7 @@ class ModelProcess:
     def wait_until_loaded(self, check: Check) -> None:
         """Waits for the model. If ``check`` raises to give up, it goes on loading.
 
-        Raises `ModelError` when the engine refuses the model.
+        Raises `ModelError` when the engine refuses the model, and `CacheError`.
         """
         if not self.loaded:
             self._wait(check)

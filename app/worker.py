@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from .exceptions import ModelError, QueueFull
+from .exceptions import CacheError, ModelError, QueueFull
 from .model_process import Check, ModelProcess, Timeouts
 from .models.library import ModelFile
 from .protocol import Load, Prepare
@@ -105,8 +105,8 @@ class Worker:
         """Waits for its turn and lends the process of ``file``'s model, which is loaded.
 
         A model that must be prepared is prepared first, while others use the loaded one. Raises
-        `QueueFull`, `ModelError` when the model cannot be loaded, `ModelCrashed` when its process
-        died while loading, and whatever ``check`` raises.
+        `QueueFull`, `ModelError` when the model cannot be loaded, `CacheError` when it cannot be
+        prepared, `ModelCrashed` when its process died while loading, and whatever ``check`` raises.
         """
         fresh = self._prepared(file, check)
         try:
@@ -119,7 +119,7 @@ class Worker:
                 assert process is not None
                 try:
                     process.wait_until_loaded(check)
-                except ModelError:
+                except (ModelError, CacheError):
                     self.close()
                     raise
                 yield process

@@ -1,7 +1,10 @@
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections import namedtuple
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,8 +13,9 @@ import numpy as np
 import pytest
 from gguf import GGUFReader
 
+from app.application import create_app
 from app.engines.ctransformers.adapt import write_adapted
-from app.exceptions import ModelError
+from app.exceptions import CacheError, ModelError
 from app.inference.model import Model
 from app.models.cache import ModelCache, PreparedModel
 from app.models.facts import Facts, Judgement, Plan
@@ -19,7 +23,16 @@ from app.models.gguf_file import read_gguf
 from app.models.library import ModelFile
 
 from .conftest import tokenizer_of
-from .tiny_gguf import EMBEDDING, TEMPLATE, TOKENS, write_tiny_gguf, write_tiny_sentencepiece
+from .server import ROOT
+from .tiny_gguf import (
+    EMBEDDING,
+    TEMPLATE,
+    TOKENS,
+    damage_in_the_middle,
+    write_large_vocabulary,
+    write_tiny_gguf,
+    write_tiny_sentencepiece,
+)
 
 pytestmark = pytest.mark.usefixtures("without_llama_cpp")
 
@@ -183,17 +196,23 @@ def test_a_cache_deleted_at_runtime_is_made_again(tmp_path: Path, cache: Path) -
     assert models.prepare(path).weights.is_file()
 
 
-@pytest.mark.parametrize("name", ["judgement.json", "sizes.json", "tokenizer", "weights.gguf"])
-@pytest.mark.parametrize("damage", ["missing", "truncated"])
+@pytest.mark.parametrize("name", ["judgement.json", "checksums.json", "tokenizer", "weights.gguf"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "first byte", "last byte"])
 def test_a_damaged_cache_is_made_again(tmp_path: Path, cache: Path, name: str, damage: str) -> None:
     path = write_tiny_gguf(tmp_path / "a.gguf")
     first = prepare(path, cache)
     whole = {file: file.read_bytes() for file in cache.rglob("*.*")}
     [damaged] = cache.rglob(name)
-    if damage == "missing":
-        damaged.unlink()
-    else:
-        damaged.write_bytes(damaged.read_bytes()[:10])
+    data = damaged.read_bytes()
+    match damage:
+        case "missing":
+            damaged.unlink()
+        case "truncated":
+            damaged.write_bytes(data[:10])
+        case "first byte":
+            damaged.write_bytes(b"?" + data[1:])
+        case "last byte":
+            damaged.write_bytes(data[:-1] + b"?")
     assert prepare(path, cache) == first
     assert {file: file.read_bytes() for file in cache.rglob("*.*")} == whole
 
@@ -206,12 +225,65 @@ def test_a_damaged_judgement_is_made_again(tmp_path: Path, cache: Path, text: st
     assert prepare(path, cache) == first
 
 
-def test_a_damaged_tokenizer_is_named(tmp_path: Path, cache: Path) -> None:
-    prepared = prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache)
-    tokenizer = prepared.weights.with_name("tokenizer")
-    tokenizer.write_bytes(b"x" * tokenizer.stat().st_size)
+def test_what_the_engine_refuses_is_discarded_only_if_it_is_damaged(
+    tmp_path: Path, cache: Path
+) -> None:
+    models = ModelCache(cache)
+    prepared = models.prepare(write_large_vocabulary(tmp_path / "a.gguf"))
+    assert not models.discard_damaged(prepared)
+    assert models.is_prepared(tmp_path / "a.gguf")
+    damage_in_the_middle(prepared.tokenizer)
+    assert models.is_prepared(tmp_path / "a.gguf")  # that is not checked each time
     with pytest.raises(ModelError, match="tokenizer is damaged; delete it"):
         tokenizer_of(prepared)
+    assert models.discard_damaged(prepared)
+    assert not models.is_prepared(tmp_path / "a.gguf")
+
+
+def a_file(cache: Path) -> None:
+    cache.write_text("in the way")
+
+
+def a_loop(cache: Path) -> None:
+    cache.symlink_to(cache)
+
+
+@pytest.mark.parametrize("break_", [a_file, a_loop])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_cache_that_cannot_be_written_is_a_503_that_names_it(
+    tmp_path: Path, cache: Path, break_: Callable[[Path], None], stream: bool
+) -> None:
+    (tmp_path / "models").mkdir()
+    write_tiny_gguf(tmp_path / "models" / "tiny.gguf")
+    break_(cache)
+    client = create_app({"DATA_DIR": str(tmp_path)}).test_client()
+    body = {"model": "tiny", "prompt": "a", "max_tokens": 1, "stream": stream}
+    response = client.post("/v1/completions", json=body)
+    assert response.status_code == 503
+    error = response.json["error"]
+    assert f"cannot be prepared in the cache folder {cache}" in error["message"]
+    assert error["code"] == "cache_not_writable"
+    cache.unlink()
+    assert client.post("/v1/completions", json=body).status_code == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts as Linux does")
+def test_a_read_only_cache_is_told_of(tmp_path: Path, cache: Path) -> None:
+    path = write_tiny_gguf(tmp_path / "a.gguf")
+    cache.mkdir()
+    script = (
+        f'mount --bind "{cache}" "{cache}" && mount -o remount,ro,bind "{cache}" || exit 77; '
+        f'"{sys.executable}" -c "from pathlib import Path; '
+        f"from app.models.cache import ModelCache; ModelCache(Path('{cache}')).prepare("
+        f"Path('{path}'))\""
+    )
+    command = ["unshare", "-Urm", "sh", "-c", script]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if run.returncode != 1:
+        pytest.skip("cannot mount here")
+    assert f"CacheError: a.gguf cannot be prepared in the cache folder {cache}: Read-only" in (
+        run.stderr
+    )
 
 
 def test_files_of_the_same_size_and_time_are_told_apart_by_their_headers(
@@ -266,7 +338,7 @@ def test_an_unfinished_entry_does_not_count(
     path = write_tiny_gguf(tmp_path / "a.gguf")
     with monkeypatch.context() as broken:
         broken.setattr("app.engines.ctransformers.write_adapted", write_half)
-        with pytest.raises((ModelError, KeyboardInterrupt)):
+        with pytest.raises((CacheError, KeyboardInterrupt)):
             prepare(path, cache)
     assert not list(cache.rglob("weights.gguf"))
     assert prepare(path, cache).weights.stat().st_size > 1000
@@ -286,7 +358,7 @@ def test_too_small_a_disk_is_reported_before_anything_is_written(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(0, 0, 5 << 20))
-    with pytest.raises(ModelError, match=r"which takes 0 MiB, but the disk .* has only 5 MiB"):
+    with pytest.raises(CacheError, match=r"which takes 0 MiB, but the disk .* has only 5 MiB"):
         prepare(write_tiny_gguf(tmp_path / "a.gguf"), cache)
     assert not list(cache.rglob("weights.gguf"))
 

@@ -21,12 +21,13 @@ from app.exceptions import (
 )
 from app.jobs import Conversation, Gbnf, Job, Options
 from app.model_process import ModelProcess, Timeouts
+from app.models.cache import ModelCache
 from app.models.library import ModelFile
 from app.protocol import Load
 from app.service import Service
 
 from .server import Server
-from .tiny_gguf import make_deadly, write_tiny_gguf
+from .tiny_gguf import damage_in_the_middle, make_deadly, write_large_vocabulary, write_tiny_gguf
 
 ENDLESS = {"model": "tiny", "max_tokens": 90_000, "extra_body": {"ignore_eos": True}}
 LONG = Options(max_tokens=10**6, min_tokens=10**6)
@@ -62,6 +63,20 @@ def short_answer(process: ModelProcess) -> int:
     """Runs a job to its end; returns how many tokens it has."""
     _, deltas = process.run(Job(["hello"], options=Options(max_tokens=3, min_tokens=3)), never)
     return sum(delta.tokens for delta in deltas)
+
+
+def test_a_model_with_damage_that_the_engine_finds_is_made_again(tmp_path: Path) -> None:
+    path, cache = write_large_vocabulary(tmp_path / "a.gguf"), tmp_path / "cache"
+    tokenizer = ModelCache(cache).prepare(path).tokenizer
+    whole = tokenizer.read_bytes()
+    damage_in_the_middle(tokenizer)
+    process = ModelProcess(Timeouts())
+    try:
+        process.load(Load(ModelFile("a", path), cache, 64, 1))
+        process.wait_until_loaded(never)
+    finally:
+        process.close()
+    assert tokenizer.read_bytes() == whole
 
 
 def test_a_process_that_dies_in_an_answer_ends_it(start: Callable[..., ModelProcess]) -> None:

@@ -15,7 +15,7 @@ from app.models.library import ModelFile
 from app.protocol import Load
 from app.worker import Turns, Worker
 
-from .tiny_gguf import make_deadly, write_tiny_gguf
+from .tiny_gguf import forge_checksums, make_deadly, write_tiny_gguf
 
 
 def never() -> None:
@@ -194,6 +194,7 @@ def test_a_model_that_fails_to_load_leaves_the_worker_usable(
     a, broken = file("a"), file("broken")
     weights = cache.prepare(broken.path).weights
     weights.write_bytes(b"GGUF" + bytes(weights.stat().st_size - 4))
+    forge_checksums(weights)
     first = pid(worker, a)
     with pytest.raises(ModelError, match="The engine refused"), worker.model(broken, never):
         pass

@@ -11,6 +11,7 @@ import numpy as np
 from gguf.vocab import bytes_to_unicode
 
 from app.models.cache import ModelCache
+from app.models.disk import ends, sha256
 
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 USER_DEFINED = ["<tool>"]
@@ -117,14 +118,45 @@ def write_tiny_sentencepiece(path: Path, *, wide_context_length: bool = False, *
     return write_tiny_gguf(path, metadata=metadata, tensors=tensors, **how)
 
 
+def write_large_vocabulary(path: Path) -> Path:
+    """A model whose tokenizer, once prepared, is larger than the ends that are always checked."""
+    more = [f"<|more-{i:040}|>" for i in range(40_000)]
+    tokens = [*TOKENS, *more]
+    types = [1] * len(TOKENS) + [int(gguf.TokenType.USER_DEFINED)] * len(more)
+    embeddings = np.zeros((len(tokens), EMBEDDING), np.float32)
+    return write_tiny_gguf(
+        path,
+        metadata={"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types},
+        tensors={"token_embd.weight": embeddings},
+    )
+
+
+def damage_in_the_middle(path: Path) -> None:
+    """Damages a file where only a checksum of all of it tells."""
+    middle = path.stat().st_size // 2
+    assert middle > 1 << 20
+    with path.open("rb+") as file:
+        file.seek(middle)
+        file.write(b"\0" * 100)
+
+
 def make_deadly(path: Path, cache: ModelCache) -> None:
     """Prepares a model that kills its process, because the engine cannot read its vocabulary."""
     weights = cache.prepare(path).weights
     scores = {"tokenizer.ggml.scores": [0.0] * len(TOKENS)}
     output = {"output.weight": np.ones((len(TOKENS), EMBEDDING), np.float32)}
     write_tiny_gguf(weights, metadata=scores, tensors=output)
-    sizes = {file.name: file.stat().st_size for file in (weights, weights.with_name("tokenizer"))}
-    weights.with_name("sizes.json").write_text(json.dumps(sizes))
+    forge_checksums(weights)
+
+
+def forge_checksums(weights: Path) -> None:
+    """Makes damaged weights in the cache look as if they had been prepared."""
+    files = (weights, weights.with_name("tokenizer"))
+    checksums = {
+        "ends": {file.name: ends(file) for file in files},
+        "whole": {file.name: sha256(file) for file in files},
+    }
+    weights.with_name("checksums.json").write_text(json.dumps(checksums))
 
 
 WRITERS: dict[str, Callable[..., Path]] = {

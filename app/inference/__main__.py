@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 
 from ..engines.base import Flag
-from ..exceptions import Cancelled, InferenceError
+from ..exceptions import Cancelled, InferenceError, ModelRefused
 from ..jobs import Job
-from ..models.cache import ModelCache
+from ..models.cache import ModelCache, PreparedModel
+from ..models.library import ModelFile
 from ..pieces import Begun, Delta
 from ..protocol import Cancel, Done, Event, Failed, Load, Order, Prepare, Step
 from .model import Model
@@ -72,8 +73,7 @@ class Runner:
                 case Load():
                     self._load(order)
                 case Prepare():
-                    self._begin(Step.PREPARING)
-                    ModelCache(order.cache).prepare(order.file.path, order.file.engine)
+                    self._prepared(ModelCache(order.cache), order.file)
         except (InferenceError, RecursionError) as error:
             return Failed(error)
         except Exception as error:
@@ -82,10 +82,23 @@ class Runner:
         return Done()
 
     def _load(self, order: Load) -> None:
+        cache = ModelCache(order.cache)
+        prepared = self._prepared(cache, order.file)
+        try:
+            self._model = self._loaded(order, prepared)
+        except ModelRefused as error:
+            if not cache.discard_damaged(prepared):
+                raise
+            _log.warning("What was prepared is damaged, and is made again: %s", error)
+            self._model = self._loaded(order, self._prepared(cache, order.file))
+
+    def _prepared(self, cache: ModelCache, file: ModelFile) -> PreparedModel:
         self._begin(Step.PREPARING)
-        prepared = ModelCache(order.cache).prepare(order.file.path, order.file.engine)
+        return cache.prepare(file.path, file.engine)
+
+    def _loaded(self, order: Load, prepared: PreparedModel) -> Model:
         self._begin(Step.LOADING)
-        self._model = Model.load(
+        return Model.load(
             order.file,
             prepared,
             order.context_length,

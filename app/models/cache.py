@@ -6,7 +6,7 @@ An entry is a folder, named after the file's path and identity:
 - a folder for each engine that has run the model, with what it needs:
   ``tokenizer``, the tokenizer in its library's own format,
   ``weights.gguf``, unless the engine can load the file itself,
-  ``sizes.json``, the sizes of these two in bytes, written last.
+  ``checksums.json``, the checksums of these two, written last.
 
 You can delete all of it at any time.
 """
@@ -26,16 +26,16 @@ from filelock import FileLock
 from localdocs.replacing import replacing
 
 from ..engines.llama_cpp.library import installed
-from ..exceptions import ModelError
-from .disk import ByVersion, lacking, version
+from ..exceptions import CacheError, ModelError
+from .disk import ByVersion, ends, lacking, sha256, version
 from .facts import Facts, Judgement, Plan, VocabularyFacts
 
 _log = logging.getLogger(__name__)
 
 _VERSION = 6  # increased when older entries must be made again
 _HEADER_BYTES = 1 << 20
-_JUDGEMENT, _TOKENIZER, _WEIGHTS, _SIZES = (
-    "judgement.json", "tokenizer", "weights.gguf", "sizes.json",
+_JUDGEMENT, _TOKENIZER, _WEIGHTS, _CHECKSUMS = (
+    "judgement.json", "tokenizer", "weights.gguf", "checksums.json",
 )  # fmt: skip
 _REPORT_EVERY = 5  # seconds between two lines about progress
 
@@ -81,7 +81,7 @@ class ModelCache:
     def prepare(self, path: Path, engine: str | None = None) -> PreparedModel:
         """The GGUF at ``path``, ready to be loaded by an engine, or by the preferred one.
 
-        Raises `ModelError` if that is impossible.
+        Raises `ModelError` if that is impossible, and `CacheError` if it cannot be written.
         """
         try:
             entry = self._entry(path)
@@ -98,8 +98,27 @@ class ModelCache:
                     if not _is_whole(folder):
                         self._prepare(path, entry, prepared)
         except OSError as error:
-            raise ModelError(f"{path.name} cannot be prepared: {error}.") from error
+            if str(error.filename) == str(path):
+                raise ModelError(f"{path.name} cannot be prepared: {error}.") from error
+            raise CacheError(
+                f"{path.name} cannot be prepared in the cache folder {self._folder}: "
+                f"{error.strerror or error}."
+            ) from error
         return prepared
+
+    def discard_damaged(self, prepared: PreparedModel) -> bool:
+        """Whether files that were made for a model have changed. Then `prepare` makes them again.
+
+        Unlike `is_prepared`, this reads all of them. Raises `CacheError`.
+        """
+        checksums = prepared.tokenizer.parent / _CHECKSUMS
+        try:
+            if _kept(checksums.parent, "whole") == _now(checksums.parent, sha256):
+                return False
+            checksums.unlink(missing_ok=True)
+        except OSError as error:
+            raise CacheError(f"{checksums} cannot be deleted: {error.strerror}.") from error
+        return True
 
     def forget(self, path: Path) -> None:
         """Deletes what was made from the file at ``path``, which may be gone."""
@@ -139,10 +158,11 @@ class ModelCache:
         folder.mkdir(parents=True, exist_ok=True)
         file = read_gguf(path)
         if size and (problem := lacking(self._folder, size)) is not None:
-            raise file.unusable(f"it must be rewritten once for the engine, which {problem}")
+            raise CacheError(f"{path.name} must be rewritten once for the engine, which {problem}")
         engine_room(prepared.plan.engine).prepare(file, prepared, _report(path, size))
-        with replacing(folder / _SIZES) as new:
-            new.write_text(json.dumps(_file_sizes(folder)), encoding="utf-8")
+        checksums = {"ends": _now(folder, ends), "whole": _now(folder, sha256)}
+        with replacing(folder / _CHECKSUMS) as new:
+            new.write_text(json.dumps(checksums), encoding="utf-8")
         _log.info("%s is prepared.", path.name)
 
     def _clean(self, path: Path, keep: Path) -> None:
@@ -197,14 +217,23 @@ def _source(entry: Path) -> Path | None:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        return bool(json.loads((folder / _SIZES).read_text("utf-8")) == _file_sizes(folder))
-    except (OSError, ValueError):
+        return _kept(folder, "ends") == _now(folder, ends)
+    except OSError:
         return False
 
 
-def _file_sizes(folder: Path) -> dict[str, int]:
+def _kept(folder: Path, kind: str) -> dict[str, str] | None:
+    """The checksums of that kind as they were written; None if they cannot be used."""
+    try:
+        return dict(json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))[kind])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _now(folder: Path, checksum: Callable[[Path], str]) -> dict[str, str]:
+    """The checksums of an engine's files as they are. Raises `OSError`."""
     paths = (folder / name for name in (_TOKENIZER, _WEIGHTS))
-    return {path.name: path.stat().st_size for path in paths if path.exists()}
+    return {path.name: checksum(path) for path in paths if path.exists()}
 
 
 def _report(path: Path, size: int) -> Callable[[int], None]:

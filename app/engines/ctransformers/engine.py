@@ -11,7 +11,7 @@ from ctransformers.llm import LLM, Config
 from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
-from ...exceptions import EngineError, ModelError
+from ...exceptions import EngineError, ModelRefused
 from ..base import Engine, LoadedModel, LoadOptions
 from .codecs import CODECS
 
@@ -29,7 +29,7 @@ class CTransformersModel(LoadedModel):
         try:
             self.codec = CODECS[self.vocabulary.kind].load(model.tokenizer, self.vocabulary)
         except Exception as error:  # tokenizers raises bare Exceptions
-            raise ModelError(f"{model.tokenizer} is damaged; delete it ({error}).") from error
+            raise ModelRefused(f"{model.tokenizer} is damaged; delete it ({error}).") from error
 
     def open(self) -> Engine:
         """An engine of its own. See `LoadedModel`."""
@@ -58,7 +58,7 @@ class CTransformers(Engine):
             self._llm: LLM | None = LLM(str(weights), "gguf", config=config, lib=lib)
         # OSError: no build of ctransformers for this platform; ValueError: no file.
         except (RuntimeError, OSError, ValueError) as error:
-            raise ModelError(f"The engine refused the model: {error}") from error
+            raise ModelRefused(f"The engine refused the model: {error}") from error
 
     def evaluate(self, tokens: list[int], position: int) -> None:
         """Evaluates ``tokens``. See `Engine`.
