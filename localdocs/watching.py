@@ -163,7 +163,7 @@ class _Watching:
             watched.succeeded = True
             self._problems.gone(collection)
             del own
-            gc.collect()  # Whoosh's readers are in cycles, and closing them closes no file
+            gc.collect()  # Whoosh's readers are in cycles
 
     def _leave(self, collection: Collection) -> None:
         """Stops watching a collection."""

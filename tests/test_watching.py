@@ -397,7 +397,7 @@ def test_it_ends_with_the_server_however_that_ends(collections: Collections) -> 
 
 LIMITED = (
     "from pathlib import Path\n"
-    "Path('/proc/sys/user/max_inotify_watches').write_text('6')\n" + SERVER
+    "Path('/proc/sys/user/max_inotify_watches').write_text('5')\n" + SERVER
 )
 
 
@@ -420,6 +420,8 @@ def test_folders_are_watched_again_after_watchdog_has_failed(
         for i in range(6):
             write(folder / f"{i}/sub/b.txt")
         wait_until(lambda: len(found(collections, "apples")) == 7)
+        write(folder / "c.txt")
+        wait_until(lambda: len(found(collections, "apples")) == 8)
     finally:
         server.kill()
         server.communicate()
