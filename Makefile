@@ -46,8 +46,11 @@ model: install
 run: install
 	PORT="$(PORT)" $(BIN)/flask --app wsgi serve --default-model
 
+# Two workers, each with half of the CPUs. What a file's tests share is started once. Each module of
+# the clients is compiled once, even where the environment tells Python to keep no bytecode.
+test: export PYTHONDONTWRITEBYTECODE =
 test: model clients .venv/tests-installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 # Other people's programs that the tests run, apart from the rest; Node's only if it is there.
 clients: .venv-clients/installed

@@ -13,6 +13,7 @@ from app.engines import engine_room
 from app.engines.base import LoadOptions
 from app.inference.model import Model
 from app.inference.tokenizer import Tokenizer
+from app.machine import default_threads
 from app.models.cache import ModelCache, PreparedModel
 from app.models.library import ModelFile
 from app.schemas import Settings
@@ -181,7 +182,7 @@ def smollm(data_dir: Path) -> Iterator[Model]:
     """The default model, in this process."""
     path = data_dir / "models" / f"{DEFAULT_MODEL}.gguf"
     prepared = ModelCache(data_dir / "cache").prepare(path)
-    model = Model.load(ModelFile(DEFAULT_MODEL, path), prepared, 2048, threads=2)
+    model = Model.load(ModelFile(DEFAULT_MODEL, path), prepared, 2048, default_threads())
     yield model
     model.close()
 

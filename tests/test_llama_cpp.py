@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from app.inference.model import Model
+from app.machine import default_threads
 from app.models.cache import ModelCache
 from app.models.library import ModelFile
 
@@ -56,7 +57,7 @@ def f16(default_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("f16")
     path = write_f16_copy(default_gguf, folder / "f16.gguf")
     prepared = ModelCache(folder / "cache").prepare(path)
-    model = Model.load(ModelFile("f16", path), prepared, 2048, threads=2)
+    model = Model.load(ModelFile("f16", path), prepared, 2048, default_threads())
     path.unlink()  # 270 MB
     yield model
     model.close()

@@ -44,7 +44,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
         path = write(tmp_path / f"{len(models)}.gguf", context_length=1024, **how)
         prepared = ModelCache(tmp_path / "cache").prepare(path, "llama-cpp")
         file = ModelFile(path.stem, path)
-        models.append(Model.load(file, prepared, 512, 2, slots, cancelled=cancelled))
+        models.append(Model.load(file, prepared, 512, 1, slots, cancelled=cancelled))
         return models[-1]
 
     yield load
