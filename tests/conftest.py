@@ -38,7 +38,7 @@ def default_gguf() -> Path:
     data = Path(os.environ.get("GPT4ALL_DATA_DIR") or ROOT / "instance")
     path = data / "models" / f"{DEFAULT_MODEL}.gguf"
     if not path.is_file():
-        pytest.exit(f"{path} is missing: run `make model`, or put it there.", returncode=1)
+        pytest.fail(f"{path} is missing: run `make model`, or put it there.", pytrace=False)
     return path
 
 
