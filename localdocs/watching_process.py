@@ -20,7 +20,8 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE, _LONG = 1.0, 300.0, 60.0
 class WatchingProcess:
     """Another process that watches the collections below ``folder``. If it ends, it is restarted.
 
-    It ends with `close`, at the end of a ``with`` block, or with this process.
+    It ends with `close`, at the end of a ``with`` block, or with this process. ``state`` is
+    ``running``, or ``restarting`` if it has ended.
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
@@ -28,6 +29,7 @@ class WatchingProcess:
             *(sys.executable, "-m", __package__, str(folder)),
             *(str(limits.snippet_size), str(limits.file_size), *limits.exclude),
         ]
+        self.state = "running"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()  # for starting the process and closing
         self._closed = threading.Event()
@@ -46,11 +48,6 @@ class WatchingProcess:
         process = self._process
         return process.pid if process is not None else None
 
-    @property
-    def state(self) -> str:
-        """``running``, or ``restarting`` if it has ended."""
-        return "restarting" if self._process is None else "running"
-
     def close(self) -> None:
         """Ends the process. What it was reading is read again next time."""
         with self._lock:
@@ -64,7 +61,9 @@ class WatchingProcess:
         pause = _SHORTEST_PAUSE
         while True:
             since = time.monotonic()
+            self.state = "running"
             how = self._run()
+            self.state = "restarting"
             if self._closed.is_set():
                 return
             if time.monotonic() - since > _LONG:

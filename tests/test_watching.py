@@ -186,12 +186,12 @@ def a_loop(folder: Path) -> None:
 
 @pytest.mark.parametrize("trouble", [not_there, a_file, a_loop])
 def test_the_trouble_of_one_collection_stays_its_own(
+    capfd: pytest.CaptureFixture[str],  # first, because the process inherits what it captures
     collections: Collections,
     folder: Path,
     neighbour: Neighbour,
     watching: WatchingProcess,
     trouble: Callable[[Path], None],
-    capfd: pytest.CaptureFixture[str],
 ) -> None:
     collections.create("Twin", folder)
     neighbour.wait_for("apples")

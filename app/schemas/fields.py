@@ -137,7 +137,10 @@ class StopStrings(JsonField):
     """A string or a list of strings; becomes a tuple."""
 
     openapi = {
-        "anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": "string"}}]
+        "anyOf": [
+            {"type": ["string", "null"]},
+            {"type": "array", "items": {"type": ["string", "null"]}},
+        ]
     }
 
     most, longest = 32, 1000
