@@ -1,6 +1,6 @@
 """From a valid request to its response: the straight line that all endpoints share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from flask import Response, jsonify, request
 
 from .errors import InvalidRequest
-from .exceptions import Cancelled, ContextLengthExceeded, GrammarError, PromptError
-from .exchange import Exchange
+from .exceptions import ContextLengthExceeded, GrammarError, PromptError
+from .exchange import Exchange, exchange
 from .jobs import Job
 from .models.library import ModelFile
 from .pieces import Begun, Delta
@@ -32,24 +32,24 @@ def respond(asked: Request, presenter_type: type[Presenter]) -> Response:
     Raises what the worker, the model and its prompts raise; after the start of a stream,
     errors are part of it.
     """
-    exchange = Exchange(request.path)
+    record = exchange()
     with ExitStack() as turn:
-        turn.enter_context(exchange.closed())
+        turn.enter_context(record.noted())
         file = service().model_for(asked.model)
-        exchange.model = file.name
+        record.model, record.engine = file.name, service().engine_of(file)
         found = _sources(asked, file)
         job = _with_contexts(_job(asked, file), found)
         only = service().settings.localdocs_only and job.conversation is not None
         begun, deltas = Begun(0), _refusal(job)
         if found or not only:
-            begun, deltas = _begin(asked, file, job, turn, exchange)
+            begun, deltas = _begin(asked, file, job, turn, record)
         used = [] if begun.context is None else found[: len(found) - begun.context]
         if only and not used:
             begun, deltas = Begun(0), _refusal(job)
-        exchange.begins(begun, len(used))
+        record.begins(begun, len(used))
         shown = Shown(job.options.top_logprobs is not None, asked.include_usage, asked.legacy_call)
         presenter = presenter_type(file.name, begun.prompt_tokens, shown, _references(used))
-        deltas = exchange.passing(deltas)
+        deltas = record.passing(deltas)
         if not asked.stream:
             return jsonify(presenter.whole(deltas))
         return _stream(event_stream(presenter.events(deltas, job.answers)), turn.pop_all())
@@ -114,17 +114,17 @@ def _refusal(job: Job) -> Iterator[Delta]:
 
 
 def _begin(
-    asked: Request, file: ModelFile, job: Job, turn: ExitStack, exchange: Exchange
+    asked: Request, file: ModelFile, job: Job, turn: ExitStack, record: Exchange
 ) -> tuple[Begun, Iterator[Delta]]:
     """Waits for the model, which ``turn`` gives back, and begins the job.
 
     Returns how it begins, and its deltas. Raises `InvalidRequest` for what the model cannot do.
     """
-    check = _client_check()
-    process = turn.enter_context(service().worker.model(file, check))
-    exchange.has_the_model()
+    patience = service().patience(record, request.environ)
+    process = turn.enter_context(service().worker.model(file, patience.while_waiting))
+    record.has_the_model()
     try:
-        begun, deltas = process.run(job, check)
+        begun, deltas = process.run(job, patience.while_working)
     except PromptError as error:
         code = "context_length_exceeded" if isinstance(error, ContextLengthExceeded) else None
         raise InvalidRequest(str(error), asked.prompt_field, code) from error
@@ -151,21 +151,3 @@ def _stream(events: Iterator[str], turn: ExitStack) -> Response:
     # A client may leave before the first event is asked for.
     response.call_on_close(turn.close)
     return response
-
-
-def _client_check() -> Callable[[], None]:
-    """A function that raises `Cancelled` once the client has left or the server stops.
-
-    Waitress tells of the client, if it is started with ``--channel-request-lookahead``;
-    other servers do not.
-    """
-    stopping = service().worker.stopping
-    disconnected: Callable[[], bool] = request.environ.get(
-        "waitress.client_disconnected", lambda: False
-    )
-
-    def check() -> None:
-        if disconnected() or stopping.is_set():
-            raise Cancelled("Nobody waits for the answer.")
-
-    return check

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 from flask import Config, Flask
 
-from .blueprints import chat, completions, health, models, openapi
+from .blueprints import chat, completions, health, metrics, models, openapi
 from .cli import Commands
 from .errors import register_errors
+from .exchange import record_exchanges
 from .guard import guard
+from .metrics import Metrics
 from .schemas import SettingsError, read_settings
 from .service import Service
 
@@ -29,10 +31,12 @@ def create_app(settings: Mapping[str, str] | None = None, *, serve: bool = False
     service.attach(app)
     app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
 
+    app.extensions["metrics"] = figures = Metrics(service)
+    record_exchanges(app, figures.count)
     register_errors(app)
     chosen = service.settings
     guard(app, chosen.hosts, chosen.origins, chosen.api_keys)
-    for module in (health, models, completions, chat, openapi):
+    for module in (health, metrics, models, completions, chat, openapi):
         app.register_blueprint(module.blueprint)
     app.cli = Commands()
 

@@ -6,6 +6,7 @@ ApiError
 │   ├── Forbidden      403
 │   └── ModelNotFound  404
 ├── ModelFailed        500
+│   └── TooSlow        504
 ├── Unavailable        503
 │   └── Overloaded     with Retry-After
 └── ClientGone         499, which nobody reads
@@ -32,7 +33,11 @@ from .exceptions import (
     ModelStalled,
     NoModel,
     QueueFull,
+    QueueTimeout,
+    RequestTimeout,
+    ServerStopping,
 )
+from .exchange import exchange
 
 _log = logging.getLogger(__name__)
 
@@ -111,13 +116,10 @@ class Unavailable(ApiError):
 
 
 class Overloaded(Unavailable):
-    """Too many requests are waiting for the model."""
+    """The server cannot answer now, but may soon."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "Too many requests are waiting for the model (GPT4ALL_QUEUE_LIMIT). Try again later.",
-            code="queue_full",
-        )
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message, code=code)
         self.headers = {"Retry-After": str(_RETRY_AFTER)}
 
 
@@ -128,6 +130,12 @@ class ModelFailed(ApiError):
         super().__init__(message, code=code)
         # OpenAI's clients repeat failed requests by themselves, and this one may be the cause.
         self.headers = {"x-should-retry": "false"}
+
+
+class TooSlow(ModelFailed):
+    """The answer took too long."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
 
 
 class ClientGone(ApiError):
@@ -157,7 +165,13 @@ def api_error_of(error: Exception) -> ApiError:
         case ModelStalled():
             return ModelFailed(str(error), "model_stalled")
         case QueueFull():
-            return Overloaded()
+            return Overloaded(f"{error} Try again later.", "queue_full")
+        case QueueTimeout():
+            return Overloaded(str(error), "queue_timeout")
+        case ServerStopping():
+            return Overloaded(str(error), "server_stopping")
+        case RequestTimeout():
+            return TooSlow(str(error), "request_timeout")
         case Cancelled():
             return ClientGone("The client has left.")
         case HTTPException():
@@ -172,6 +186,7 @@ def register_errors(app: Flask) -> None:
     @app.errorhandler(Exception)
     def show(error: Exception) -> ResponseReturnValue:
         api_error = api_error_of(error)
+        exchange().error = type(error).__name__
         return api_error.envelope, api_error.status, api_error.headers
 
 

@@ -12,6 +12,9 @@ InferenceError
 │   └── ContextLengthExceeded
 ├── GrammarError           a grammar that cannot be enforced
 ├── Cancelled              nobody is waiting for the answer any more
+├── ServerStopping         the server ends before the answer
+├── RequestTimeout         the answer took too long
+├── QueueTimeout           its turn did not come in time
 └── QueueFull              too many are already waiting
 
 They cross the pipe between the server and the model process. So each has only one argument, its
@@ -74,6 +77,18 @@ class GrammarError(InferenceError):
 
 class Cancelled(InferenceError):
     """The client has left, and the work stops without an answer."""
+
+
+class ServerStopping(InferenceError):
+    """The server stops before the request is answered."""
+
+
+class RequestTimeout(InferenceError):
+    """The answer was not complete in time. The text names the limit."""
+
+
+class QueueTimeout(InferenceError):
+    """The model was not free in time. The text names the limit."""
 
 
 class QueueFull(InferenceError):

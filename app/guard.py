@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from .errors import Forbidden, Unauthorized
 
 _PREFLIGHT_LASTS = 600  # seconds
-_OPEN = "/health"
+_OPEN = ("/health", "/health/ready")
 # Nobody shall guess what a response is, or show it in a page of its own.
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -30,7 +30,8 @@ def guard(
     """Refuses requests from strangers, and lets the pages of friends read the responses.
 
     ``hosts`` are other names of this server. ``origins`` are those of other friends, with ``*`` for
-    any characters. If there are ``keys``, a request needs one of them, except for /health.
+    any characters. If there are ``keys``, a request needs one of them, except for
+    /health and /health/ready.
     """
 
     @app.before_request
@@ -47,7 +48,7 @@ def guard(
                 return "", 204, _preflight()
         elif request.headers.get("Sec-Fetch-Site") == "cross-site":
             raise _forbidden("page", "GPT4ALL_ORIGINS")
-        if keys and request.path != _OPEN and not _has_key(keys):
+        if keys and request.path not in _OPEN and not _has_key(keys):
             raise Unauthorized
         return None
 

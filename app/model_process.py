@@ -60,7 +60,7 @@ class ModelProcess:
         self.ended = False
         self.loaded = False
         self.answered = False
-        self.died_early = False
+        self.died_early = self.crashed = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -214,6 +214,7 @@ class ModelProcess:
         self._process.wait()
         self.ended = True
         if not self._closing:
+            self.crashed = True
             _log.error("The process of the model %s.", ending(self._process.returncode))
         self._events.put(None)
         stdout.close()

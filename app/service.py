@@ -2,9 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from flask import Flask, current_app
 
@@ -12,13 +12,16 @@ from localdocs.collections import Collections
 from localdocs.watching_process import WatchingProcess
 
 from .errors import ModelNotFound
-from .exceptions import InferenceError, ModelError
+from .exceptions import InferenceError, ModelError, ServerStopping
+from .exchange import Exchange
 from .machine import available_memory, default_threads
 from .model_process import Timeouts
 from .models.cache import ModelCache
 from .models.library import Library, ModelFile
+from .patience import Patience
 from .protocol import Load
 from .schemas import ModelSettingsFiles, Settings
+from .stopping import Stopping
 from .worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ class Service:
     cache: ModelCache
     library: Library
     worker: Worker
+    stopping: Stopping
     context_length: Callable[[ModelFile], int]
 
     @classmethod
@@ -75,7 +79,8 @@ class Service:
             keep_alive=settings.keep_alive,
         )
         collections = Collections(settings.localdocs_dir)
-        return cls(settings, collections, cache, library, worker, context_length)
+        stopping = Stopping(settings.grace)
+        return cls(settings, collections, cache, library, worker, stopping, context_length)
 
     def start(self, app: Flask) -> None:
         """Starts what a server does in the background.
@@ -91,9 +96,11 @@ class Service:
     def _preload(self) -> None:
         try:
             file = self.library.default()
-            with self.worker.model(file, check=lambda: None):
+            with self.worker.model(file, check=self.stopping.check):
                 context_length = self.context_length(file)
                 _log.info("%s is loaded, context %d tokens.", file.name, context_length)
+        except ServerStopping:
+            return
         except InferenceError as error:
             _log.error("%s", error)
         if any(collection.active for collection in self.collections.all()):
@@ -117,6 +124,20 @@ class Service:
         if file.problem is not None:
             raise ModelError(file.problem)
         return file
+
+    def engine_of(self, file: ModelFile) -> str:
+        """The engine that runs a usable model."""
+        return self.cache.judge(file.path).plan(file.engine).engine
+
+    def patience(self, exchange: Exchange, environ: Mapping[str, Any]) -> Patience:
+        """How long a request waits and works.
+
+        Waitress tells in ``environ`` whether the client is still there, if it is started with
+        ``--channel-request-lookahead``; other servers do not.
+        """
+        disconnected = environ.get("waitress.client_disconnected", lambda: False)
+        limits = self.settings.queue_timeout, self.settings.request_timeout
+        return Patience(exchange, disconnected, self.stopping, *limits)
 
 
 def _slots(size: int) -> int:

@@ -68,8 +68,8 @@ class Worker:
     """Lends the model process to one request at a time, and replaces it when need be.
 
     ``order`` says how a model is loaded, ``is_prepared`` whether its GGUF can be loaded at once.
-    After ``keep_alive`` idle seconds (None: never) the process is ended. Once
-    ``stopping`` is set, every request that works or waits should give up.
+    After ``keep_alive`` idle seconds (None: never) the process is ended. ``loads`` counts the
+    models that were loaded.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Worker:
     ) -> None:
         self.turns = Turns(queue_limit)
         self.preparing = Turns(queue_limit)
-        self.stopping = threading.Event()
+        self.loads = self._crashes = 0
         self._order = order
         self._is_prepared = is_prepared
         self._timeouts = timeouts or Timeouts()
@@ -99,6 +99,22 @@ class Worker:
         process, file = self._process, self._file
         there = process is not None and process.loaded and not process.ended
         return file.name if there and file is not None else None
+
+    @property
+    def crashes(self) -> int:
+        """How often the process has died by itself."""
+        process = self._process
+        return self._crashes + (process is not None and process.crashed)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody uses a model, or has one prepared."""
+        return self.turns.taken or self.preparing.taken
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for the model, or have theirs prepared."""
+        return self.turns.waiting + self.preparing.waiting + self.preparing.taken
 
     @contextmanager
     def model(self, file: ModelFile, check: Check) -> Iterator[ModelProcess]:
@@ -130,8 +146,10 @@ class Worker:
 
     def close(self) -> None:
         """Ends the model process. Call it only in a turn, or if no other thread wants one."""
-        if self._process is not None:
-            self._process.close()
+        process = self._process
+        if process is not None:
+            process.close()
+            self._crashes += process.crashed
         self._process = self._file = None
 
     def _prepared(self, file: ModelFile, check: Check) -> ModelProcess | None:
@@ -161,6 +179,7 @@ class Worker:
         self._refuse_the_dead(file)
         self._file, self._process = file, fresh or ModelProcess(self._timeouts)
         self._process.load(order)
+        self.loads += 1
 
     def _count_death(self) -> None:
         if self._process is not None and self._file is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .contents import Contents, parsed
-from .errors import CollectionBusy, CollectionError, DamagedIndex
+from .errors import CollectionBusy, CollectionError, DamagedIndex, LocalDocsError
 from .names import readable
 from .problems import Problems
 from .replacing import replacing
@@ -152,6 +152,19 @@ class Collections:
             return parsed(snapshot.manifest)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedIndex(index.folder, repr(error)) from error
+
+    def totals(self) -> tuple[int, int, int]:
+        """How many files were read, how many of them in vain, and how many snippets there are."""
+        known = []
+        for collection in self.all():
+            try:
+                known.append(self.contents(collection.name))
+            except LocalDocsError as error:
+                self._problems.report(collection, str(error))
+        read = [contents for contents in known if contents is not None]
+        files = sum(len(contents.files) for contents in read)
+        failed = sum(len(contents.problems) for contents in read)
+        return files, failed, sum(contents.snippets for contents in read)
 
     def search(
         self, collections: Sequence[Collection], question: str, limit: int, size: int = 512

@@ -57,7 +57,21 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal and waits for the end."""
         self._process.send_signal(number)
-        self._process.wait(30)
+        self.wait()
+
+    def wait(self) -> None:
+        """Waits for the end."""
+        self._process.wait(60)
+
+    @property
+    def pid(self) -> int:
+        """The server's own process."""
+        return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """With what the server has ended."""
+        return self._process.returncode
 
     @property
     def children(self) -> list[int]:

@@ -31,6 +31,8 @@ OPERATIONS = [
     ("/v1/models", "GET"),
     ("/v1/models/{name}", "GET"),
     ("/health", "GET"),
+    ("/health/ready", "GET"),
+    ("/metrics", "GET"),
 ]
 
 

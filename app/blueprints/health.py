@@ -1,4 +1,4 @@
-"""GET /health: is the server up, and what is it doing?"""
+"""GET /health: is the server up, and what is it doing? GET /health/ready: can it answer?"""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ from flask import Blueprint, current_app
 
 from localdocs.watching_process import WatchingProcess
 
+from ..errors import Unavailable
+from ..exceptions import ModelError
 from ..service import service
 
 blueprint = Blueprint("health", __name__)
@@ -19,12 +21,23 @@ def show() -> dict[str, Any]:
     """
     worker = service().worker
     return {
-        "status": "ok",
+        "status": "stopping" if service().stopping.begun else "ok",
         "model": worker.loaded,
         "busy": worker.turns.taken,
-        "waiting": worker.turns.waiting + worker.preparing.waiting + worker.preparing.taken,
+        "waiting": worker.waiting,
         "watcher": _watcher(),
     }
+
+
+@blueprint.get("/health/ready")
+def ready() -> dict[str, Any]:
+    """Whether the default model can be used. If not, an error says why."""
+    service().stopping.check()
+    try:
+        file = service().model_for("")
+    except ModelError as error:
+        raise Unavailable(str(error), code="model_not_usable") from error
+    return {"status": "ok", "model": file.name}
 
 
 def _watcher() -> str:

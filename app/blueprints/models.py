@@ -26,8 +26,7 @@ def show(name: str) -> dict[str, Any]:
     file = service().library.find(name)
     if file is None or file.problem is not None:
         raise ModelNotFound(name)
-    engine = service().cache.judge(file.path).plan(file.engine).engine
-    context_length = service().context_length(file)
+    context_length, engine = service().context_length(file), service().engine_of(file)
     return {**_object(file), "context_length": context_length, "engine": engine}
 
 

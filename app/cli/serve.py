@@ -1,6 +1,7 @@
 """``flask --app wsgi serve``: the server itself."""
 
 import logging
+import select
 
 import click
 import waitress
@@ -15,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 # Two lines of requests, for preparing and for the model; some are left for what needs neither.
 _MORE_THREADS = 8
+_MOST_HEADER_BYTES = 64 << 10
+_MOST_CONNECTIONS, _OTHER_FILES = 800, 200
 
 
 class PortError(Exception):
@@ -44,6 +47,9 @@ def command(host: str, port: str, default_model: bool) -> None:
                 threads=2 * (service().settings.queue_limit + 1) + _MORE_THREADS,
                 # Looks whether a client is still there while it waits for its answer.
                 channel_request_lookahead=1,
+                connection_limit=_connections(),
+                asyncore_use_poll=hasattr(select, "poll"),
+                max_request_header_size=_MOST_HEADER_BYTES,
                 ident="",  # no name and version for strangers
             )
         except (OSError, ValueError) as error:  # ValueError: not an address
@@ -61,6 +67,16 @@ def command(host: str, port: str, default_model: bool) -> None:
     logging.getLogger("waitress").setLevel(logging.INFO)
     server.print_listen("Serving on http://{}:{}/v1")
     server.run()
+
+
+def _connections() -> int:
+    """How many connections there may be: most of the files that may be open."""
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return 100
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(50, min(_MOST_CONNECTIONS, files - _OTHER_FILES))
 
 
 def _download_default_model() -> None:

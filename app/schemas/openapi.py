@@ -80,6 +80,10 @@ def openapi_document(max_n: int) -> dict[str, Any]:
     name = {"in": "path", "name": "name", "required": True, "schema": {**_TEXT, "minLength": 1}}
     spec.path("/v1/models/{name}", operations=_gets("A model.", _MODEL, name, "404"))
     spec.path("/health", operations=_gets("Whether the server is up.", {"type": "object"}))
+    ready = _gets("Whether the default model can be used.", {"type": "object"}, "503")
+    spec.path("/health/ready", operations=ready)
+    figures = _gets("Figures for Prometheus.", _TEXT, kind="text/plain")
+    spec.path("/metrics", operations=figures)
     document: dict[str, Any] = spec.to_dict()
     return document
 
@@ -109,16 +113,18 @@ def _posts(schema: Any, kind: str, summary: str) -> dict[str, Any]:
                         "text/event-stream": {"schema": _EVENT},
                     },
                 },
-                **_errors("400", "403", "404", "413", "503"),
+                **_errors("400", "403", "404", "413", "503", "504"),
             },
         }
     }
 
 
-def _gets(summary: str, answer: dict[str, Any], *more: Any) -> dict[str, Any]:
+def _gets(
+    summary: str, answer: dict[str, Any], *more: Any, kind: str = "application/json"
+) -> dict[str, Any]:
     parameters = [item for item in more if isinstance(item, dict)]
     statuses = [item for item in more if isinstance(item, str)]
-    good = {"description": summary, "content": {"application/json": {"schema": answer}}}
+    good = {"description": summary, "content": {kind: {"schema": answer}}}
     operation = {"summary": summary, "responses": {"200": good, **_errors("403", *statuses)}}
     return {"get": {**operation, **({"parameters": parameters} if parameters else {})}}
 
@@ -137,8 +143,11 @@ def _described(converter: Any, field: fields.Field[Any], **kwargs: Any) -> dict[
         found["description"] = "Not supported by this server."
     if isinstance(field, Ignored):
         found["description"] = "Changes nothing."
-    kind = found.get("type", kwargs["ret"].get("type"))
+    written: dict[str, Any] = kwargs["ret"]
+    kind = found.get("type", written.get("type"))
+    # null means the same as leaving the field out.
+    if "$ref" in written and not field.required:
+        found["anyOf"] = [{"$ref": written.pop("$ref")}, {"type": "null"}]
     if kind and not field.required:
-        # null means the same as leaving the field out.
         found["type"] = [kind, "null"] if isinstance(kind, str) else [*kind, "null"]
     return found

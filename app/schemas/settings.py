@@ -37,6 +37,10 @@ class Settings:
     keep_alive: int | None
     prompt_timeout: int
     evaluation_timeout: int
+    queue_timeout: int | None
+    request_timeout: int | None
+    grace: int
+    log_format: str
     max_n: int
     max_body_bytes: int
     hosts: tuple[str, ...]
@@ -118,6 +122,13 @@ class SettingsSchema(Schema):
     keep_alive = _WholeNumber(load_default=None, validate=between(0, _LONGEST))
     prompt_timeout = _WholeNumber(load_default=10, validate=between(1, _LONGEST))
     evaluation_timeout = _WholeNumber(load_default=120, validate=between(1, _LONGEST))
+    queue_timeout = _WholeNumber(load_default=None, validate=between(0, _LONGEST))
+    request_timeout = _WholeNumber(load_default=None, validate=between(1, _LONGEST))
+    grace = _WholeNumber(load_default=10, validate=between(0, _LONGEST))
+    log_format = fields.String(
+        load_default="logfmt",
+        validate=validate.OneOf(("logfmt", "json"), error="must be one of {choices}."),
+    )
     max_n = _WholeNumber(load_default=8, validate=between(1, 1000))
     max_body_bytes = _WholeNumber(load_default=2**20, validate=between(1000))
 
