@@ -56,7 +56,7 @@ def proxy(data_dir: Path, tmp_path: Path) -> Iterator[str]:
         assert caddy.stderr is not None
         try:
             for line in caddy.stderr:
-                if "serving initial configuration" in line:
+                if "certificate obtained successfully" in line:
                     break
             yield f"{port}"
         finally:

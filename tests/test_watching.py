@@ -37,6 +37,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def watching(collections: Collections) -> Iterator[WatchingProcess]:
     with WatchingProcess(collections.folder, Limits()) as process:
+        # Before the test begins, when pytest exchanges what the process inherits.
+        wait_until(lambda: process.pid is not None)
         yield process
 
 
