@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from .contents import Contents, parsed
 from .errors import CollectionBusy, CollectionError, DamagedIndex, LocalDocsError
 from .names import readable
@@ -232,7 +234,7 @@ class Collections:
         try:
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout as error:
-            by = holder.read_text(encoding="ascii") if holder.exists() else "?"
+            by = holder.read_text(encoding="ascii").split()[0] if holder.exists() else "?"
             raise CollectionBusy(f"Process {by} is already reading {name!r}.") from error
         try:
             holder.write_text(str(os.getpid()), encoding="ascii")
@@ -240,6 +242,21 @@ class Collections:
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+
+    def report(self, name: str, done: int, all_: int) -> None:
+        """Tells other processes how many files have been read, of how many. See `locked`."""
+        text = f"{os.getpid()} {done} {all_}"
+        (self._place(name) / "lock.process").write_text(text, encoding="ascii")
+
+    def progress(self, name: str) -> tuple[int, int] | None:
+        """What was reported last; None if no process is reading the collection."""
+        try:
+            text = (self._place(name) / "lock.process").read_text(encoding="ascii")
+            process, done, all_ = map(int, text.split())
+        except (OSError, ValueError):  # nobody reads, or has reported yet
+            return None
+        # A process that was killed has left its report.
+        return (done, all_) if psutil.pid_exists(process) else None
 
     def _place(self, name: str) -> Path:
         readable = re.sub(r"[^\w-]+", "_", name)[:40]

@@ -39,7 +39,12 @@ def refresh(
     collection = collections.find(name)
     with collections.locked(name, wait):
         check_folder(collection)
-        work = _Refresh(collections, collection, limits, progress)
+
+        def reported(done: int, all_: int) -> None:
+            collections.report(name, done, all_)
+            progress(done, all_)
+
+        work = _Refresh(collections, collection, limits, reported)
         try:
             return work.run()
         except DamagedIndex as error:

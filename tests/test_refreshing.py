@@ -211,6 +211,24 @@ def test_who_does_not_wait_is_told_who_is_at_work(collections: Collections) -> N
         refresh(Collections(collections.folder), "Fruit", Limits(), wait=False)
 
 
+def test_others_are_told_how_far_it_has_come(collections: Collections) -> None:
+    other = Collections(collections.folder)
+    told: list[object] = [other.progress("Fruit")]
+    refresh(collections, "Fruit", Limits(), lambda *_: told.append(other.progress("Fruit")))
+    assert [*told, other.progress("Fruit")] == [None, (1, 2), (2, 2), None]
+
+
+def test_a_reader_that_was_killed_tells_nothing(collections: Collections) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    with collections.locked("Fruit", wait=True):
+        [holder] = collections.folder.glob("*/lock.process")
+        holder.write_text(f"{os.getpid()} 1 3")
+        assert collections.progress("Fruit") == (1, 3)
+        holder.write_text(f"{gone.pid} 1 3")
+        assert collections.progress("Fruit") is None
+
+
 KILLED = """
 import sys
 from pathlib import Path
