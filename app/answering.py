@@ -33,6 +33,7 @@ def respond(asked: Request, presenter_type: type[Presenter]) -> Response:
     errors are part of it.
     """
     record = exchange()
+    entry = service().server_chat.entry(record, asked.job)
     with ExitStack() as turn:
         turn.enter_context(record.noted())
         file = service().model_for(asked.model)
@@ -48,8 +49,9 @@ def respond(asked: Request, presenter_type: type[Presenter]) -> Response:
             begun, deltas = Begun(0), _refusal(job)
         record.begins(begun, len(used))
         shown = Shown(job.options.top_logprobs is not None, asked.include_usage, asked.legacy_call)
-        presenter = presenter_type(file.name, begun.prompt_tokens, shown, _references(used))
-        deltas = record.passing(deltas)
+        references = _references(used)
+        presenter = presenter_type(file.name, begun.prompt_tokens, shown, references)
+        deltas = entry.passing(record.passing(deltas), references)
         if not asked.stream:
             return jsonify(presenter.whole(deltas))
         return _stream(event_stream(presenter.events(deltas, job.answers)), turn.pop_all())
@@ -102,9 +104,9 @@ def _with_contexts(job: Job, found: "list[Source]") -> Job:
 def _references(used: "list[Source]") -> list[dict[str, object]]:
     if not used:
         return []
-    from localdocs.prompt import reference
+    from localdocs.prompt import located_reference
 
-    return [reference(source) for source in used]
+    return [located_reference(source) for source in used]
 
 
 def _refusal(job: Job) -> Iterator[Delta]:

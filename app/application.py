@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask import Config, Flask
 
-from .blueprints import chat, completions, health, metrics, models, openapi
+from .blueprints import chat, completions, health, metrics, models, openapi, page
 from .cli import Commands
 from .errors import register_errors
 from .exchange import record_exchanges
@@ -38,6 +38,8 @@ def create_app(settings: Mapping[str, str] | None = None, *, serve: bool = False
     guard(app, chosen.hosts, chosen.origins, chosen.api_keys)
     for module in (health, metrics, models, completions, chat, openapi):
         app.register_blueprint(module.blueprint)
+    if chosen.page:
+        app.register_blueprint(page.blueprint)
     app.cli = Commands()
 
     if serve:

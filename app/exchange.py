@@ -20,7 +20,7 @@ _ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 # Seconds. Pieces of an answer come together if they follow each other fast.
 _SHORTEST = 0.2
 # What programs ask for again and again is not worth a line each time.
-_QUIET = ("/health", "/health/ready", "/metrics")
+_QUIET = ("/health", "/health/ready", "/metrics", "/page/collections", "/page/server-chat")
 
 
 @dataclass

@@ -16,7 +16,10 @@ from flask.typing import ResponseReturnValue
 from .errors import Forbidden, Unauthorized
 
 _PREFLIGHT_LASTS = 600  # seconds
-_OPEN = ("/health", "/health/ready")
+# The page's files tell nothing. The page then asks its user for the key.
+_OPEN = ("health.show", "health.ready", "page.file")
+# A foreign page cannot send it without asking first, and is then refused.
+PAGE_HEADER = "X-GPT4All-Page"
 # Nobody shall guess what a response is, or show it in a page of its own.
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -30,8 +33,9 @@ def guard(
     """Refuses requests from strangers, and lets the pages of friends read the responses.
 
     ``hosts`` are other names of this server. ``origins`` are those of other friends, with ``*`` for
-    any characters. If there are ``keys``, a request needs one of them, except for
-    /health and /health/ready.
+    any characters. If there are ``keys``, a request needs one of them, except for /health,
+    /health/ready and the page's files. What the page itself asks for, nobody else gets, not even a
+    friend.
     """
 
     @app.before_request
@@ -41,14 +45,17 @@ def guard(
         if host is not None and not _is_own(host, hosts):
             raise _forbidden("Host", "GPT4ALL_HOSTS")
         origin = request.headers.get("Origin")
-        if origin is not None:
+        if request.blueprint == "page":
+            if request.endpoint not in _OPEN and not _is_the_page():
+                raise Forbidden("Only this server's own page may ask for this.", code="forbidden")
+        elif origin is not None:
             if not _is_friend(origin, origins, hosts):
                 raise _forbidden("Origin", "GPT4ALL_ORIGINS")
             if "Access-Control-Request-Method" in request.headers:
                 return "", 204, _preflight()
         elif request.headers.get("Sec-Fetch-Site") == "cross-site":
             raise _forbidden("page", "GPT4ALL_ORIGINS")
-        if keys and request.path not in _OPEN and not _has_key(keys):
+        if keys and request.endpoint not in _OPEN and not _has_key(keys):
             raise Unauthorized
         return None
 
@@ -56,7 +63,7 @@ def guard(
     def head(response: Response) -> Response:
         response.headers.update(_HEADERS)
         origin = request.headers.get("Origin")
-        if origin is not None:
+        if origin is not None and request.blueprint != "page":
             response.vary.add("Origin")
             if _is_friend(origin, origins, hosts):
                 response.headers["Access-Control-Allow-Origin"] = origin
@@ -95,6 +102,17 @@ def _is_friend(origin: str, origins: Collection[str], hosts: Collection[str]) ->
         return False
     host = request.headers.get("Host", "")
     return is_this_machine(name) or (url.netloc.lower() == host.lower() and _is_own(host, hosts))
+
+
+def _is_the_page() -> bool:
+    """Whether a request comes from this server's own page, whose `Host` is checked already."""
+    headers = request.headers
+    origin = headers.get("Origin")  # browsers leave it out if a page gets something of its own
+    host = headers.get("Host", "").lower()
+    if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
+        return False
+    site = headers.get("Sec-Fetch-Site", "same-origin")
+    return PAGE_HEADER in headers and site == "same-origin"
 
 
 def is_this_machine(name: str) -> bool:

@@ -21,6 +21,7 @@ from .models.library import Library, ModelFile
 from .patience import Patience
 from .protocol import Load
 from .schemas import ModelSettingsFiles, Settings
+from .server_chat import ServerChat
 from .stopping import Stopping
 from .worker import Worker
 
@@ -46,6 +47,7 @@ class Service:
     worker: Worker
     stopping: Stopping
     context_length: Callable[[ModelFile], int]
+    server_chat: ServerChat
 
     @classmethod
     def build(cls, settings: Settings) -> "Service":
@@ -80,7 +82,10 @@ class Service:
         )
         collections = Collections(settings.localdocs_dir)
         stopping = Stopping(settings.grace)
-        return cls(settings, collections, cache, library, worker, stopping, context_length)
+        server_chat = ServerChat(kept=settings.page and settings.server_chat)
+        return cls(
+            settings, collections, cache, library, worker, stopping, context_length, server_chat
+        )
 
     def start(self, app: Flask) -> None:
         """Starts what a server does in the background.

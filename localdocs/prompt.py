@@ -58,6 +58,12 @@ def reference(source: Source) -> dict[str, Any]:
     }
 
 
+def located_reference(source: Source) -> dict[str, Any]:
+    """`reference` with ``collection``, its name, and ``path``, where the file is."""
+    place = {"collection": source.collection.name, "path": as_text(source.path)}
+    return {**reference(source), **place}
+
+
 def context(quoted: Sequence[Source]) -> str:
     """What is ``quoted``, to be put before the user's last message, in GPT4All's format."""
     excerpts = "".join(

@@ -42,6 +42,8 @@ def test_the_defaults(tmp_path: Path) -> None:
         localdocs_only=False,
         localdocs_only_text="The documents say nothing about this.",
         localdocs=Limits(snippet_size=512, file_size=50 << 20, exclude=()),
+        page=True,
+        server_chat=True,
     )
 
 

@@ -65,6 +65,8 @@ def command(host: str, port: str, default_model: bool) -> None:
         )
     service().start(app)
     logging.getLogger("waitress").setLevel(logging.INFO)
+    if service().settings.page:
+        server.print_listen("A page to chat: http://{}:{}/")
     server.print_listen("Serving on http://{}:{}/v1")
     server.run()
 

@@ -1,7 +1,7 @@
 """The API's response objects, as OpenAI and GPT4All shape them: one presenter for each endpoint."""
 
 from .base import Presenter, Shown
-from .chat import ChatPresenter
+from .chat import ChatPresenter, PageChatPresenter
 from .completions import CompletionPresenter
 
-__all__ = ["ChatPresenter", "CompletionPresenter", "Presenter", "Shown"]
+__all__ = ["ChatPresenter", "CompletionPresenter", "PageChatPresenter", "Presenter", "Shown"]

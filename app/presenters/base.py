@@ -47,13 +47,15 @@ class Presenter(ABC):
     id_prefix: str
     whole_object: str
     chunk_object: str
+    # API clients get GPT4All's objects. Where the user's files are is for the page.
+    hidden_of_references: Sequence[str] = ("collection", "path")
 
     def __init__(
         self, model: str, prompt_tokens: int, shown: Shown, references: Sequence[Object] = ()
     ) -> None:
-        """``references`` are GPT4All's objects for the sources of a chat's answers."""
+        """``references`` are the objects of `localdocs.prompt.located_reference`."""
         self._shown = shown
-        self._references = list(references) or None
+        self._references = [self._public(reference) for reference in references] or None
         self._head = {
             "id": f"{self.id_prefix}-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -87,6 +89,9 @@ class Presenter(ABC):
                 yield Event({**head, "choices": [choice]})
         if self._shown.include_usage:
             yield Event({**head, "choices": [], "usage": self._usage()})
+
+    def _public(self, reference: Object) -> Object:
+        return {k: v for k, v in reference.items() if k not in self.hidden_of_references}
 
     def _counted(self, deltas: Iterable[Delta]) -> Iterator[Delta]:
         for delta in deltas:

@@ -94,6 +94,12 @@ class ChatPresenter(Presenter):
         return {"content": content, "refusal": None}
 
 
+class PageChatPresenter(ChatPresenter):
+    """For the page, whose user may know where the files are."""
+
+    hidden_of_references = ()
+
+
 def _token(token: LogProbability) -> Object:
     return {"token": token.text, "logprob": token.value, "bytes": list(token.data)}
 

@@ -49,6 +49,8 @@ class Settings:
     localdocs_only: bool
     localdocs_only_text: str
     localdocs: Limits
+    page: bool
+    server_chat: bool
     api_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -142,6 +144,8 @@ class SettingsSchema(Schema):
     localdocs_snippet_size = _WholeNumber(load_default=512, validate=between(64, 8192))
     localdocs_max_file_bytes = _WholeNumber(load_default=50 * 2**20, validate=between(1))
     localdocs_exclude = _List(load_default=())
+    page = fields.Boolean(load_default=True)
+    server_chat = fields.Boolean(load_default=True)
 
     @validates("engine")
     def _check_engine(self, value: str | None, **kwargs: Any) -> None:
