@@ -17,8 +17,8 @@ GPT4ALL := gpt4all==2.8.2
 ENGINE := llama-cpp-python==0.3.36
 PY_SPY := py-spy==0.4.3
 
-.PHONY: install llama-cpp model run test lint wheel clients lock oracle record bench bench-growth bench-smoke \
-	profile bench-localdocs
+.PHONY: install llama-cpp model run test test-page lint wheel picture clients node-clients lock oracle record bench \
+	bench-growth bench-smoke profile bench-localdocs
 
 install: .venv/installed
 
@@ -52,8 +52,18 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: model clients .venv/tests-installed
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
+# The page in the system's chromium. Its pictures are in tests/pictures.
+test-page: .venv/tests-installed node-clients
+	$(BIN)/python -m pytest tests/page_in_browser.py
+
+# The README's picture.
+picture: model .venv/tests-installed
+	$(BIN)/python -m tests.picture docs/page.png
+
 # Other people's programs that the tests run, apart from the rest; Node's only if it is there.
-clients: .venv-clients/installed
+clients: .venv-clients/installed node-clients
+
+node-clients:
 	if command -v npm >/dev/null; then cd tests/clients && npm install --silent --no-package-lock --ignore-scripts; fi
 
 .venv-clients/installed: tests/clients/requirements.txt

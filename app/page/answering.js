@@ -19,7 +19,6 @@ export async function answer(chatId, searched, onChange) {
   const chat = store.get(chatId);
   const controller = new AbortController();
   const message = { id: newId(), role: "assistant", content: "", reasoning: "", model: chat.model, pending: true };
-  const asked = requestOf(chat);
   running.set(chatId, { message, controller });
   const save = () =>
     store.update(chatId, ({ messages }) => {
@@ -31,7 +30,7 @@ export async function answer(chatId, searched, onChange) {
   try {
     await whenThereIsRoom(
       async () => {
-        for await (const chunk of api.chat(asked, controller.signal)) {
+        for await (const chunk of api.chat(requestOf(chat), controller.signal)) {
           take(chunk, message, searched);
           onChange(chatId, message);
         }

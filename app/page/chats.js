@@ -10,6 +10,7 @@ export class Chats {
   #list = el("ul", { className: "chats" });
   #search = el("input", { type: "search", placeholder: T.searchChats, "aria-label": T.searchChats });
   #renamed = null;
+  #drawn = "";
 
   // `on` has `select(id)`, where null is a new chat, and `say(text)`.
   constructor(on) {
@@ -28,7 +29,12 @@ export class Chats {
     const wanted = this.#search.value.trim().toLowerCase();
     const chats = store.all();
     const found = chats.filter((chat) => !wanted || contains(chat, wanted));
+    const drawn = JSON.stringify([this.current, found.map(({ id, title }) => [id, title])]);
+    if (drawn === this.#drawn) return; // nobody loses the focus
+    this.#drawn = drawn;
+    const focused = document.activeElement?.dataset.focus;
     this.#list.replaceChildren(...found.map((chat) => this.#item(chat)));
+    if (focused) this.#list.querySelector(`[data-focus="${focused}"]`)?.focus();
     if (!found.length) this.#list.append(el("li", { className: "quiet" }, chats.length ? T.noSuchChats : T.noChats));
     this.serverItem.setAttribute("aria-current", String(this.current === SERVER));
   }
@@ -39,6 +45,7 @@ export class Chats {
       button("✎", () => this.#rename(chat, item), { title: T.rename, "aria-label": T.renameOf(title) }),
       button("✕", () => confirm(T.removeSure(title)) && store.remove(chat.id), { title: T.remove, "aria-label": T.removeOf(title) }));
     item.firstChild.setAttribute("aria-current", String(chat.id === this.current));
+    [...item.children].forEach((child, index) => (child.dataset.focus = `${index}-${chat.id}`));
     return item;
   }
 
@@ -48,6 +55,7 @@ export class Chats {
     const end = async (keep) => {
       if (this.#renamed === null) return; // it ends only once
       this.#renamed = null;
+      this.#drawn = "";
       if (keep && field.value.trim()) await store.update(chat.id, (stored) => (stored.title = field.value.trim()));
       this.draw();
     };

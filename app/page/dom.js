@@ -26,11 +26,12 @@ export function copyButton(label, text, done, properties = {}) {
 }
 
 async function copy(text) {
-  if (navigator.clipboard) {
+  try {
     await navigator.clipboard.writeText(text);
     return;
+  } catch {
+    // Browsers have no clipboard for pages of other machines over plain HTTP. The old way works there.
   }
-  // Browsers have no clipboard for pages of other machines over plain HTTP.
   const area = el("textarea", { value: text, className: "hidden" });
   document.body.append(area);
   area.select();
@@ -38,11 +39,24 @@ async function copy(text) {
   area.remove();
 }
 
-// Changes what is in a scrolling element. Whoever reads its end stays there, everybody else where they are.
-export function keepingEnd(scroller, change) {
-  const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 48;
-  change();
-  if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+// Keeps the end of `content` in sight while it grows, unless somebody has scrolled up. Returns a function that goes there.
+export function followEnd(scroller, content) {
+  let following = true;
+  let last = 0;
+  const toEnd = () => {
+    following = true;
+    scroller.scrollTop = scroller.scrollHeight;
+  };
+  scroller.addEventListener("scroll", () => {
+    const { scrollTop, scrollHeight, clientHeight } = scroller;
+    if (scrollHeight - scrollTop - clientHeight < 48) following = true;
+    else if (scrollTop < last) following = false; // otherwise it has only grown meanwhile
+    last = scrollTop;
+  });
+  const observer = new ResizeObserver(() => following && toEnd());
+  observer.observe(scroller);
+  observer.observe(content);
+  return toEnd;
 }
 
 export const newId = () =>

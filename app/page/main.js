@@ -3,7 +3,7 @@
 import { answer, current, stop } from "./answering.js";
 import * as api from "./api.js";
 import { Chats, SERVER } from "./chats.js";
-import { button, el, keepingEnd } from "./dom.js";
+import { button, el, followEnd, newId } from "./dom.js";
 import { Message } from "./messages.js";
 import { ServerChat } from "./server_chat.js";
 import { LocalDocs, Settings } from "./side.js";
@@ -27,9 +27,12 @@ const localDocs = new LocalDocs(greet, fail);
 const settings = new Settings(changeChat);
 const modelChoice = el("select", { "aria-label": T.model, onchange: () => changeChat((chat) => (chat.model = modelChoice.value)) });
 const list = el("div", { className: "messages" });
-const greeting = el("div", { className: "greeting" }, el("h1", {}, T.hello), el("p", { className: "quiet" }));
-const scroller = el("div", { className: "scroller", tabIndex: -1 }, greeting, list);
-const serverChat = new ServerChat(scroller);
+const greeting = el("div", { className: "greeting" }, el("h2", {}, T.hello), el("p", { className: "quiet" }));
+const serverChat = new ServerChat();
+const content = el("div", {}, greeting, list);
+const scroller = el("div", { className: "scroller", tabIndex: -1 }, content);
+const toEnd = followEnd(scroller, content);
+const heading = el("h1", {});
 const box = el("textarea", { id: "message", rows: 1, placeholder: T.placeholder, "aria-label": T.message, "aria-describedby": "keys" });
 const sending = el("button", { className: "primary" }, T.send);
 const stopping = button(T.stop, () => stop(chatId), { hidden: true });
@@ -59,15 +62,15 @@ function drawer(side, label, sign, ...children) {
 const chatNow = () => store.get(chatId) ?? draft;
 
 function select(id) {
+  const before = chatNow();
   chatId = id;
-  if (id === null) draft = { ...draft, system: "", messages: [] };
+  if (id === null) draft = { system: "", model: before.model, settings: { ...before.settings }, messages: [] };
   history.replaceState(null, "", id === null ? "/" : `#${id}`);
   shown.clear();
   list.replaceChildren();
   left.close();
   show();
-  scroller.scrollTop = scroller.scrollHeight;
-  requestAnimationFrame(() => (scroller.scrollTop = scroller.scrollHeight)); // now that heights are known
+  toEnd();
   box.value = sessionStorage.getItem(`draft-${chatId}`) ?? "";
   if (id !== SERVER) box.focus();
 }
@@ -86,7 +89,8 @@ function show() {
   settings.element.hidden = modelChoice.hidden = isServer;
   if (isServer) greeting.hidden = true;
   else showChat();
-  document.title = isServer ? T.serverChat : chatNow().title || T.app;
+  document.title = heading.textContent = isServer ? T.serverChat : chatNow().title || T.app;
+  heading.classList.toggle("hidden", !isServer); // a chat has its title in the list
 }
 
 function showChat() {
@@ -107,7 +111,8 @@ function showChat() {
     const [old, view] = shown.get(stored.id) ?? [];
     if (view && (old === json || message === own)) continue;
     const made = new Message(message, question, buttons, model()?.context_length);
-    keepingEnd(scroller, () => (view ? view.element.replaceWith(made.element) : list.append(made.element)));
+    if (view) view.element.replaceWith(made.element);
+    else list.append(made.element);
     shown.set(stored.id, [json, made]);
   }
   const busy = current(chatId) !== undefined;
@@ -141,31 +146,31 @@ async function send(event) {
   if (!content || current(chatId)) return;
   box.value = "";
   sessionStorage.removeItem(`draft-${chatId}`);
-  const asked = { id: crypto.getRandomValues(new Uint32Array(2)).join(""), role: "user", content };
+  const asked = { id: newId(), role: "user", content };
   if (chatId === null) {
     const title = content.split("\n")[0].slice(0, LONGEST_TITLE);
-    const { id } = await store.create({ ...draft, title, model: draft.model, messages: [asked] });
+    const { id } = await store.create({ ...draft, title, messages: [asked] });
     select(id);
   } else await store.update(chatId, ({ messages }) => messages.push(asked));
   await ask();
 }
 
 async function ask() {
-  scroller.scrollTop = scroller.scrollHeight;
+  toEnd();
   await answer(chatId, localDocs.active.length > 0, (id, message) => {
     if (id !== chatId) return;
     const [, view] = shown.get(message.id) ?? [];
     if (message.pending) view?.grow();
     else {
       shown.set(message.id, ["", view]);
-      keepingEnd(scroller, show);
+      show();
       announced.textContent = message.error ?? T.answered;
     }
+    if (message.error === T.lost) wait();
   });
 }
 
 const buttons = {
-  keepingEnd: (change) => keepingEnd(scroller, change),
   isCurrent: (message) => current(chatId)?.id === message.id,
   edit: (message, content) => askFrom(message, (messages, index) => {
     messages[index].content = content;
@@ -264,10 +269,11 @@ document.addEventListener("visibilitychange", () => {
 });
 
 document.body.append(left.element,
-  el("main", {}, el("header", { className: "bar" }, left.opener, modelChoice, right.opener), banner, scroller, composer),
+  el("main", {}, el("header", { className: "bar" }, left.opener, heading, modelChoice, right.opener), banner, scroller, composer),
   right.element, toast, announced);
 
 await store.open((id) => {
+  if (!store.get(id)) stop(id);
   if (id === chatId && !store.get(id)) select(null);
   else if (id === chatId) show();
   else chats.draw();

@@ -11,6 +11,10 @@ const escaped = (text) => text.replace(/[&<>"']/g, (letter) => `&#${letter.charC
 const marked = new Marked({
   breaks: true,
   renderer: {
+    heading({ tokens, depth }) {
+      const tag = `h${Math.min(depth + 2, 6)}`; // an answer is below a heading already
+      return `<${tag}>${this.parser.parseInline(tokens)}</${tag}>`;
+    },
     html: ({ text }) => escaped(text),
     image: ({ text, href }) => escaped(text || href),
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
@@ -20,9 +24,9 @@ const marked = new Marked({
 const CLEAN = {
   RETURN_DOM_FRAGMENT: true,
   ALLOWED_TAGS: (
-    "p br hr strong em del code pre blockquote ul ol li h1 h2 h3 h4 h5 h6 a table thead tbody tr th td"
+    "p br hr strong em del code pre blockquote ul ol li h3 h4 h5 h6 a table thead tbody tr th td"
   ).split(" "),
-  ALLOWED_ATTR: ["href", "title", "align", "start"],
+  ALLOWED_ATTR: ["href", "title", "align", "start", "class"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
@@ -38,10 +42,12 @@ function nodes(html) {
   const fragment = DOMPurify.sanitize(html, CLEAN);
   for (const pre of fragment.querySelectorAll("pre")) {
     const code = pre.textContent;
+    const language = pre.firstChild.className.replace("language-", "");
     pre.tabIndex = 0; // it may scroll
-    const box = el("div", { className: "code" }, copyButton(T.copyCode, () => code, T.copied));
+    const box = el("div", { className: "code" },
+      el("div", { className: "head" }, el("span", {}, language), copyButton(T.copyCode, () => code, T.copied)));
     pre.replaceWith(box);
-    box.prepend(pre);
+    box.append(pre);
   }
   for (const table of fragment.querySelectorAll("table")) {
     const box = el("div", { className: "table", tabIndex: 0 });

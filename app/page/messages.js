@@ -16,7 +16,7 @@ export class Message {
     this.thoughtTitle = el("summary", {});
     this.thoughts = el("details", { className: "thoughts", hidden: true }, this.thoughtTitle, this.thought);
     this.foot = el("footer", {});
-    const who = el("h3", { className: "who" }, message.role === "user" ? on?.who ?? T.you : message.model || T.assistant);
+    const who = el("h2", { className: "who" }, message.role === "user" ? on?.who ?? T.you : message.model || T.assistant);
     this.element = el("article", { className: `message ${message.role}` }, who, this.thoughts, this.content, this.foot);
     this.who = who;
     this.markdown = new Markdown(this.content);
@@ -34,11 +34,9 @@ export class Message {
   #draw() {
     if (!this.timer) return; // it has ended meanwhile
     this.timer = null;
-    this.on.keepingEnd(() => {
-      this.markdown.grow(this.message.content);
-      this.#showThought();
-      this.foot.replaceChildren(this.#state());
-    });
+    this.markdown.grow(this.message.content);
+    this.#showThought();
+    this.foot.replaceChildren(this.#state());
     this.drawn = performance.now();
   }
 
@@ -63,7 +61,7 @@ export class Message {
 
   #state() {
     const { note, content, reasoning } = this.message;
-    const text = this.on?.isCurrent(this.message) === false ? T.unfinished : note || (content || reasoning ? "" : T.waiting);
+    const text = this.on?.isCurrent?.(this.message) === false ? T.unfinished : note || (content || reasoning ? "" : T.waiting);
     return el("p", { className: text ? "state" : "state writing", role: "status" }, text);
   }
 
@@ -73,7 +71,7 @@ export class Message {
     if (message.error) parts.push(el("p", { className: message.error === T.stopped ? "state" : "error", role: "alert" }, message.error));
     if (message.finish === "length") parts.push(el("p", { className: "state" }, T.cut));
     if (message.references?.length) parts.push(
-      el("h4", {}, T.sources(message.references.length)), sourceCards(message.references, this.question));
+      el("h3", {}, T.sources(message.references.length)), sourceCards(message.references, this.question));
     else if (message.searched) parts.push(el("p", { className: "quiet" }, T.noSources));
     parts.push(el("div", { className: "line" }, ...this.#buttons(), this.#usage()));
     return parts;

@@ -1,7 +1,7 @@
 // The server chat: what programs ask the server, and its answers, as they come.
 
 import * as api from "./api.js";
-import { el, keepingEnd } from "./dom.js";
+import { el } from "./dom.js";
 import { Message } from "./messages.js";
 import { T } from "./texts.js";
 
@@ -13,8 +13,7 @@ export class ServerChat {
   #entries = new Map(); // by number: [what it was, its element]
   #id = null;
 
-  constructor(scroller) {
-    this.scroller = scroller;
+  constructor() {
     this.note = el("p", { className: "quiet" });
     this.list = el("div", {});
     this.element = el("div", { className: "messages server-chat" }, el("p", { className: "quiet" }, T.serverChatAbout), this.list, this.note);
@@ -57,13 +56,11 @@ export class ServerChat {
   }
 
   #show({ kept, entries }) {
-    keepingEnd(this.scroller, () => {
-      for (const entry of entries) this.#put(entry);
-      for (const [number, [, element]] of [...this.#entries].slice(0, -MOST)) {
-        element.remove();
-        this.#entries.delete(number);
-      }
-    });
+    for (const entry of entries) this.#put(entry);
+    for (const [number, [, element]] of [...this.#entries].slice(0, -MOST)) {
+      element.remove();
+      this.#entries.delete(number);
+    }
     this.note.textContent = kept ? (this.#entries.size ? "" : T.serverChatEmpty) : T.serverChatOff;
   }
 
@@ -82,7 +79,7 @@ function entryElement(entry) {
   const asked = entry.asked.map(({ role, content }) => ({ role: "user", who: role === "user" || role === "prompt" ? T.program : role, content }));
   const last = asked.pop();
   const head = el("p", { className: "quiet" },
-    el("time", { dateTime: time.toISOString() }, time.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit" })), ` · ${entry.endpoint}`);
+    el("time", { dateTime: time.toISOString() }, time.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" })), ` · ${entry.endpoint}`);
   const show = (message) => new Message(message, last.content, { who: message.who }).element;
   const earlier = asked.length || entry.left_out
     ? el("details", {}, el("summary", {}, T.earlier(asked.length + entry.left_out)),

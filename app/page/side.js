@@ -99,7 +99,7 @@ export class LocalDocs {
 export class Settings {
   constructor(onChange) {
     this.onChange = onChange;
-    this.system = el("textarea", { id: "system", rows: 3, onchange: () => this.#change((chat) => (chat.system = this.system.value)) });
+    this.system = el("textarea", { id: "system", rows: 3, onchange: () => onChange((chat) => (chat.system = this.system.value)) });
     this.fields = {};
     for (const [name, [min, max, step]] of Object.entries(NUMBERS)) {
       this.fields[name] = el("input", { id: `set-${name}`, type: "number", min, max, step: "any", "data-step": step });
@@ -114,14 +114,14 @@ export class Settings {
       el("label", { for: "system" }, T.system), this.system,
       el("div", { className: "settings" }, ...Object.entries(this.fields).map(([name, field]) =>
         el("div", { className: field.tagName === "TEXTAREA" ? "wide" : "" }, el("label", { for: field.id }, labels[name] ?? name), field))),
-      button(T.reset, () => this.#change((chat) => (chat.settings = {}))));
+      button(T.reset, () => onChange((chat) => (chat.settings = {}))));
   }
 
   // `defaults` are those of the chat's model.
   show(chat, defaults) {
-    this.system.value = chat.system;
+    show(this.system, chat.system);
     for (const [name, field] of Object.entries(this.fields)) {
-      field.value = chat.settings[name] ?? "";
+      show(field, chat.settings[name] ?? "");
       if (field.type === "number") field.placeholder = name === "seed" ? T.random : (defaults?.[name] ?? T.byDefault);
     }
   }
@@ -130,15 +130,16 @@ export class Settings {
     if (name === "more") field.setCustomValidity(isJsonObject(field.value) ? "" : T.notJson);
     if (!field.reportValidity()) return;
     const value = field.type === "number" ? field.valueAsNumber : field.value;
-    this.#change(({ settings }) => {
+    this.onChange(({ settings }) => {
       if (field.value === "") delete settings[name];
       else settings[name] = value;
     });
   }
+}
 
-  #change(change) {
-    this.onChange(change);
-  }
+// Nobody loses what is being typed.
+function show(field, value) {
+  if (field !== document.activeElement) field.value = value;
 }
 
 function isJsonObject(text) {
