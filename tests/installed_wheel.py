@@ -101,13 +101,17 @@ def test_the_installed_server_answers_as_the_checkout_does(
             line = server.stderr.readline()
             assert line, log
             log += line
-        response = requests.post(
-            f"http://127.0.0.1:{port}/v1/completions", json=request, timeout=60
+        url = f"http://127.0.0.1:{port}"
+        page, module = (
+            requests.get(url + path, timeout=60) for path in ("/", "/page/files/main.js")
         )
+        response = requests.post(f"{url}/v1/completions", json=request, timeout=60)
     finally:
         deadline.cancel()
         server.terminate()
         server.communicate()
+    assert "main.js" in page.text
+    assert module.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert response.status_code == 200
     answer = response.json()
     assert answer["model"] == "tiny"

@@ -378,7 +378,7 @@ def test_the_server_chat_shows_what_programs_ask(page: Page, served: Server) -> 
 def test_an_error_is_shown_in_the_server_chat(page: Page, served: Server) -> None:
     page.get_by_role("button", name="Server chat").click()
     served.post("/v1/completions", {"prompt": "x" * 9000})
-    expect(page.locator(".entry").last.locator(".error")).to_contain_text("ended early")
+    expect(page.locator(".entry").last.locator(".error")).to_contain_text("refused as invalid")
 
 
 # What is foreign
@@ -695,6 +695,40 @@ def test_an_answer_that_grows_redraws_only_its_end(page: Page) -> None:
         page.evaluate("[...document.querySelectorAll('.message')].filter((m) => m.drawn).length")
         == 200
     )
+
+
+def test_an_answer_goes_on_while_another_chat_is_read(page: Page) -> None:
+    ask_and_wait(page, "first", "one")
+    page.get_by_role("button", name="New chat").click()
+    ask(page, "second", **LONG)
+    wait_until_written(page, 200)
+    page.get_by_role("button", name="first", exact=True).click()
+    expect(answers(page).locator(".content")).to_have_text(["one"])
+    page.get_by_role("button", name="second", exact=True).click()
+    content = answers(page).locator(".content")
+    wait_until_written(page, len(content.inner_text()) + 500)
+    page.get_by_role("button", name="Stop").click()
+    expect(answers(page).get_by_text("Stopped.")).to_be_visible()
+    # It is there once.
+    grown = content.inner_text()
+    page.reload()
+    expect(content).to_have_text(grown, use_inner_text=True)
+
+
+def test_what_is_nested_too_deeply_is_shown_as_text(page: Page) -> None:
+    bring(page, export_of(("user", "a"), ("assistant", "> " * 9000 + "end")))
+    page.locator(".chats .title").click()
+    expect(answers(page).locator(".content")).to_contain_text("> > > end")
+
+
+def test_a_browser_that_keeps_nothing_says_so(
+    new_context: Callable[..., BrowserContext], served: Server
+) -> None:
+    page = new_context().new_page()
+    page.add_init_script("IDBFactory.prototype.open = () => { throw new Error('denied'); };")
+    opened(page, served)
+    expect(page.locator(".toast")).to_contain_text("does not let the page keep chats")
+    ask_and_wait(page, "hello", "one")
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm install in tests/clients")

@@ -4,7 +4,7 @@ import { button, el } from "./dom.js";
 import * as store from "./store.js";
 import { T } from "./texts.js";
 
-export const SERVER = "server"; // what the server chat has instead of a chat's id
+export const SERVER = "server-chat"; // in the place of a chat's id
 
 export class Chats {
   #list = el("ul", { className: "chats" });

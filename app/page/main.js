@@ -33,7 +33,7 @@ const content = el("div", {}, greeting, list);
 const scroller = el("div", { className: "scroller", tabIndex: -1 }, content);
 const toEnd = followEnd(scroller, content);
 const heading = el("h1", {});
-const box = el("textarea", { id: "message", rows: 1, placeholder: T.placeholder, "aria-label": T.message, "aria-describedby": "keys" });
+const box = el("textarea", { id: "message", rows: 1, dir: "auto", placeholder: T.placeholder, "aria-label": T.message, "aria-describedby": "keys" });
 const sending = el("button", { className: "primary" }, T.send);
 const stopping = button(T.stop, () => stop(chatId), { hidden: true });
 const composer = el("form", { className: "composer", onsubmit: send },
@@ -248,6 +248,8 @@ api.onKeyNeeded((wrong) => new Promise((resolve) => {
   document.body.append(dialog);
   dialog.showModal();
 }));
+
+addEventListener("unhandledrejection", ({ reason }) => fail(reason));
 
 // A person's habits
 

@@ -69,19 +69,35 @@ export class Markdown {
 
   // `text` begins with what it was before.
   grow(text) {
-    const plain = text.replace(/\r\n?/g, "\n");
-    const blocks = marked.lexer(plain.slice(this.#end));
-    const last = blocks.findLastIndex((block) => block.type !== "space");
-    const done = blocks.splice(0, Math.max(last, 0));
-    for (const node of this.#open) node.remove();
-    this.#element.append(...nodes(marked.parser(done)));
-    this.#open = nodes(marked.parser(blocks));
-    this.#element.append(...this.#open);
-    this.#end += done.reduce((length, block) => length + block.raw.length, 0);
+    this.#draw(text, (plain) => {
+      const blocks = marked.lexer(plain.slice(this.#end));
+      const last = blocks.findLastIndex((block) => block.type !== "space");
+      const done = blocks.splice(0, Math.max(last, 0));
+      this.#replace(nodes(marked.parser(done)), nodes(marked.parser(blocks)));
+      this.#end += done.reduce((length, block) => length + block.raw.length, 0);
+    });
   }
 
   // The whole `text`, in which a block may refer to a later one.
   show(text) {
-    this.#element.replaceChildren(...nodes(marked.parse(text)));
+    this.#end = 0;
+    this.#element.replaceChildren();
+    this.#draw(text, (plain) => this.#replace([], nodes(marked.parse(plain))));
+  }
+
+  #draw(text, draw) {
+    try {
+      draw(text.replace(/\r\n?/g, "\n"));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#element.replaceChildren(el("p", {}, text)); // it is nested too deeply
+    }
+  }
+
+  // Puts nodes that stay, and those of the last block, into the place of the last block.
+  #replace(done, open) {
+    for (const node of this.#open) node.remove();
+    this.#element.append(...done, ...open);
+    this.#open = open;
   }
 }

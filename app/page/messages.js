@@ -11,8 +11,8 @@ const DRAW_EVERY = 100; // milliseconds, while an answer grows
 export class Message {
   constructor(message, question, on, contextLength) {
     Object.assign(this, { message, question, on, contextLength });
-    this.content = el("div", { className: "content" });
-    this.thought = el("div", { className: "thought-text" });
+    this.content = el("div", { className: "content", dir: "auto" });
+    this.thought = el("div", { className: "thought-text", dir: "auto" });
     this.thoughtTitle = el("summary", {});
     this.thoughts = el("details", { className: "thoughts", hidden: true }, this.thoughtTitle, this.thought);
     this.foot = el("footer", {});
@@ -20,24 +20,27 @@ export class Message {
     this.element = el("article", { className: `message ${message.role}` }, who, this.thoughts, this.content, this.foot);
     this.who = who;
     this.markdown = new Markdown(this.content);
-    this.drawn = 0;
+    this.drawn = this.cost = 0; // when it was drawn last, and how long that took
     this.finish();
   }
 
   // Shows what the message has become while it is being written.
   grow() {
     if (this.timer) return;
-    const wait = Math.max(0, this.drawn + DRAW_EVERY - performance.now());
+    // What takes long to draw is drawn less often.
+    const wait = Math.max(0, this.drawn + Math.max(DRAW_EVERY, 5 * this.cost) - performance.now());
     this.timer = setTimeout(() => requestAnimationFrame(() => this.#draw()), wait);
   }
 
   #draw() {
     if (!this.timer) return; // it has ended meanwhile
     this.timer = null;
+    const start = performance.now();
     this.markdown.grow(this.message.content);
     this.#showThought();
     this.foot.replaceChildren(this.#state());
     this.drawn = performance.now();
+    this.cost = this.drawn - start;
   }
 
   // Shows the whole message.
@@ -81,7 +84,7 @@ export class Message {
     const { message } = this;
     const found = message.content ? [copyButton(T.copy, () => message.content, T.copied)] : [];
     if (this.on?.edit && message.role === "user") found.push(button(T.edit, () => this.#edit()));
-    if (this.on?.regenerate && message.role === "assistant") found.push(button(T.regenerate, () => this.on.regenerate(message)));
+    if (this.on?.regenerate && message.role === "assistant") found.push(button(T.regenerate, () => this.on.regenerate(message), { className: "regenerate" }));
     return found;
   }
 

@@ -45,7 +45,8 @@ export class LocalDocs {
     const unfolded = [...this.#list.querySelectorAll("details[open]")].map((details) => details.dataset.collection);
     this.#list.replaceChildren(...collections.map((collection) => this.#item(collection, unfolded)));
     this.#list.append(el("li", { className: "quiet" }, collections.length ? T.howToRemove : T.noCollections,
-      el("code", { className: "command" }, T.howToMake)));
+      el("code", { className: "command" }, T.howToMake),
+      collections.length ? el("code", { className: "command" }, T.howToRemoveOne) : null));
     if (focused) this.#list.querySelector(`input[data-collection="${CSS.escape(focused)}"]`)?.focus();
   }
 

@@ -21,7 +21,7 @@ function card(reference, words) {
       el("span", { className: "file" }, reference.file),
       el("span", { className: "place" }, place.join(", ")),
       el("span", { className: "collection" }, reference.collection ?? "")),
-    el("blockquote", {}, withMarks(reference.text, words)),
+    el("blockquote", { dir: "auto" }, withMarks(reference.text, words)),
     el("p", { className: "quiet" }, about),
     reference.path
       ? el("p", { className: "path" }, el("code", {}, reference.path), copyButton(T.copyPath, () => reference.path, T.copied))

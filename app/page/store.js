@@ -85,7 +85,7 @@ const result = (request) =>
 
 // What an export may contain, and nothing else of it.
 function checkedChat(chat) {
-  if (typeof chat?.title !== "string" || typeof chat.id !== "string" || !Array.isArray(chat.messages)) {
+  if (typeof chat?.title !== "string" || !/^\w{1,64}$/.test(chat.id) || !Array.isArray(chat.messages)) {
     throw new Error(T.notChats);
   }
   const messages = chat.messages.map((message) => {

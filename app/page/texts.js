@@ -2,6 +2,18 @@
 
 const count = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 
+// By the server's names of errors.
+const ENDS = {
+  Cancelled: "The program did not wait for the end.",
+  InvalidRequest: "The request was refused as invalid.",
+  ModelCrashed: "The model crashed.",
+  ModelError: "The model cannot be used.",
+  ModelNotFound: "There is no such model.",
+  ModelStalled: "The model did not answer in time.",
+  NoModel: "There is no model.",
+  QueueFull: "Too many requests were waiting.",
+};
+
 export const T = {
   app: "GPT4All",
   chats: "Chats",
@@ -29,7 +41,7 @@ export const T = {
   serverChatEmpty: "No program has asked anything yet.",
   serverChatOff: "The server keeps no server chat (GPT4ALL_SERVER_CHAT=0).",
   program: "Program",
-  endedEarly: (why) => (why === "Cancelled" ? "The program did not wait for the end." : `It ended early: ${why}`),
+  endedEarly: (why) => ENDS[why] ?? `It ended early: ${why}.`,
   underWay: "Under way",
   leftOut: (n) => `${count(n, "earlier message is", "earlier messages are")} not kept.`,
   earlier: (n) => count(n, "earlier message", "earlier messages"),
@@ -87,6 +99,7 @@ export const T = {
   localDocs: "LocalDocs",
   noCollections: "There are no collections yet. On the command line, make one from a folder:",
   howToMake: "flask --app wsgi localdocs create NAME FOLDER",
+  howToRemoveOne: "flask --app wsgi localdocs remove NAME",
   howToRemove: "Collections are made and removed on the command line:",
   useCollection: (name) => `Chats quote ${name}`,
   counts: (files, snippets) => `${count(files, "file", "files")}, ${count(snippets, "snippet", "snippets")}`,
