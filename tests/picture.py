@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from localdocs.collections import Collections
 from localdocs.limits import Limits
@@ -26,6 +26,11 @@ They need six hours of sun a day. Water them at the roots, never on the leaves.
     "compost.md": "# Compost\n\nTurn the compost every four weeks.\n",
 }
 
+_SHOW_NO_TEMPORARY_FOLDER = """(folder) => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text; (text = texts.nextNode()); ) text.data = text.data.replace(folder, "/home/me");
+}"""
+
 
 def main(target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +45,6 @@ def main(target: Path) -> None:
         with Server(data) as server, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
             page = browser.new_page(viewport={"width": 1280, "height": 800})
-            page.route("**/page/**", lambda route: _show_no_temporary_folder(route, folder))
             page.goto(server.url)
             page.get_by_label("Chats quote Garden").wait_for()
             page.get_by_label("seed").fill("1")
@@ -49,6 +53,7 @@ def main(target: Path) -> None:
                 _ask(page, question)
             page.locator(".source summary").click()
             page.get_by_label("Your message").focus()
+            page.evaluate(_SHOW_NO_TEMPORARY_FOLDER, folder)
             picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
             browser.close()
     picture.quantize(128).save(target, optimize=True)
@@ -59,11 +64,6 @@ def _ask(page: Page, question: str) -> None:
     page.get_by_label("Your message").fill(question)
     page.keyboard.press("Enter")
     page.locator(".usage").wait_for(timeout=120_000)
-
-
-def _show_no_temporary_folder(route: Route, folder: str) -> None:
-    response = route.fetch()
-    route.fulfill(response=response, body=response.text().replace(folder, "/home/me"))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from localdocs.limits import Limits
 from localdocs.refreshing import refresh
 
 from .server import ROOT, Server
+from .tiny_gguf import write_tiny_gguf
 
 PAGE = {"X-GPT4All-Page": "1"}
 OWN = {**PAGE, "Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
@@ -211,14 +212,21 @@ def test_the_address_of_the_page_is_shown(tmp_path: Path) -> None:
 def test_a_model_that_cannot_be_used_is_shown_with_the_reason(tiny_gguf: Path) -> None:
     tiny_gguf.with_suffix(".json").write_text('{"temperature": 0.2, "max_length": 77}')
     (tiny_gguf.parent / "broken.gguf").write_bytes(b"GGUF")
-    models = make_client(tiny_gguf).get("/page/models", headers=PAGE).json["models"]
-    broken, tiny = models
-    assert (broken["name"], tiny["name"]) == ("broken", "tiny")
+    write_tiny_gguf(tiny_gguf.parent / "other.gguf")
+    client = make_client(tiny_gguf, MODEL="tiny")
+    broken, other, tiny = client.get("/page/models", headers=PAGE).json["models"]
+    assert (broken["name"], other["name"], tiny["name"]) == ("broken", "other", "tiny")
+    assert not other["default"]
     assert "broken.gguf" in broken["problem"]
     assert (tiny["problem"], tiny["default"], tiny["context_length"]) == (None, True, 256)
     # Its own, and GPT4All's.
     defaults = tiny["defaults"]
     assert (defaults["temperature"], defaults["top_p"], defaults["max_tokens"]) == (0.2, 0.4, 77)
+
+
+def test_models_are_shown_where_the_default_model_is_missing(tiny_gguf: Path) -> None:
+    models = make_client(tiny_gguf, MODEL="nope").get("/page/models", headers=PAGE).json["models"]
+    assert [(model["name"], model["default"]) for model in models] == [("tiny", False)]
 
 
 def test_a_collection_is_shown_with_what_was_read_of_it(reader: FlaskClient, fruit: Path) -> None:
@@ -390,6 +398,13 @@ def test_long_texts_are_cut_in_the_server_chat(own_client: FlaskClient) -> None:
     assert one["left_out"] == 2
     assert [len(message["content"]) for message in two["asked"]] == [20_000]
     assert two["left_out"] == 3
+
+
+def test_long_answers_are_cut_in_the_server_chat(own_client: FlaskClient) -> None:
+    body = {"prompt": [""] * 150, "max_tokens": 160, "guided_choice": ["a" * 150]}
+    assert own_client.post("/v1/completions", json=body).status_code == 200
+    [entry] = entries(own_client)
+    assert sum(len(answer["content"]) for answer in entry["answers"]) == 20_000
 
 
 def test_what_the_page_asks_is_not_in_the_server_chat(own_client: FlaskClient) -> None:

@@ -14,6 +14,7 @@ from localdocs.names import readable
 
 from ..answering import respond
 from ..errors import InvalidRequest
+from ..exceptions import NoModel
 from ..jobs import Sampling
 from ..models.library import ModelFile
 from ..presenters import PageChatPresenter
@@ -71,7 +72,12 @@ def file(name: str) -> Response:
 @blueprint.get("/page/models")
 def models() -> dict[str, Any]:
     """All models: their defaults, or why they cannot be used."""
-    return {"models": [_model(file) for file in service().library.files()]}
+    library = service().library
+    try:
+        default = library.default()
+    except NoModel:  # GPT4ALL_MODEL names one that is not there
+        default = None
+    return {"models": [{**_model(file), "default": file == default} for file in library.files()]}
 
 
 @blueprint.post("/page/chat")
@@ -127,7 +133,6 @@ def _model(file: ModelFile) -> dict[str, Any]:
     return {
         "name": file.name,
         "problem": None,
-        "default": file == service().library.default(),
         "context_length": service().context_length(file),
         "defaults": {
             **asdict(Sampling()),

@@ -6,6 +6,7 @@ import * as store from "./store.js";
 import { T } from "./texts.js";
 
 const SAVE_EVERY = 1000; // milliseconds
+const SHORTEST = 0.1; // seconds; what came all at once has no speed
 const running = new Map(); // by chat: its answer's message, and how to stop it
 
 // The message that is being written in a chat by this tab.
@@ -105,7 +106,7 @@ function take(chunk, message, searched) {
     const { prompt_tokens: prompt, completion_tokens: tokens } = chunk.usage;
     // The first token came with the beginning.
     const seconds = (message.last - message.first) / 1000;
-    message.usage = { prompt, tokens, perSecond: tokens > 1 && seconds > 0 ? (tokens - 1) / seconds : null };
+    message.usage = { prompt, tokens, perSecond: seconds > SHORTEST ? (tokens - 1) / seconds : null };
   }
 }
 
