@@ -335,7 +335,7 @@ def entries(client: FlaskClient, after: int = 0) -> list[dict[str, Any]]:
 def test_the_server_chat_has_what_was_asked_and_answered(reader: FlaskClient) -> None:
     system = {"role": "system", "content": "Be short."}
     body = {**QUESTION, "messages": [system, *QUESTION["messages"]], "max_tokens": 4}
-    answer = reader.post("/v1/chat/completions", json=body).json
+    answer = reader.post("/v1/chat/completions", json=body, buffered=True).json
     [entry] = entries(reader)
     assert entry["asked"] == [system, {"role": "user", "content": "kiwi skin"}]
     assert [a["content"] for a in entry["answers"]] == [answer["choices"][0]["message"]["content"]]
@@ -371,7 +371,8 @@ def test_an_answer_is_in_the_server_chat_while_it_grows(own_client: FlaskClient)
 
 
 def test_an_error_is_in_the_server_chat(own_client: FlaskClient) -> None:
-    assert own_client.post("/v1/completions", json={"prompt": "a " * 900}).status_code == 400
+    body = {"prompt": "a " * 900}
+    assert own_client.post("/v1/completions", json=body, buffered=True).status_code == 400
     [entry] = entries(own_client)
     assert (entry["error"], entry["finished"], entry["answers"]) == ("InvalidRequest", True, [])
 
