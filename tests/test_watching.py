@@ -37,8 +37,6 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def watching(collections: Collections) -> Iterator[WatchingProcess]:
     with WatchingProcess(collections.folder, Limits()) as process:
-        # Before the test begins, when pytest exchanges what the process inherits.
-        wait_until(lambda: process.pid is not None)
         yield process
 
 
@@ -188,25 +186,26 @@ def a_loop(folder: Path) -> None:
 
 @pytest.mark.parametrize("trouble", [not_there, a_file, a_loop])
 def test_the_trouble_of_one_collection_stays_its_own(
-    capfd: pytest.CaptureFixture[str],  # first, because the process inherits what it captures
     collections: Collections,
     folder: Path,
     neighbour: Neighbour,
-    watching: WatchingProcess,
     trouble: Callable[[Path], None],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     collections.create("Twin", folder)
-    neighbour.wait_for("apples")
-    folder.rename(folder.with_name("away"))
-    trouble(folder)
-    for text in ("plums", "cherries", "quinces"):
-        neighbour.change(text)
-        neighbour.wait_for(text)
-    folder.unlink(missing_ok=True)
-    folder.with_name("away").rename(folder)
-    (folder / "b.txt").write_text("pears")
-    wait_until(lambda: found(collections, "pears") == ["b.txt"])
-    wait_until(lambda: found(collections, "pears", "Twin") == ["b.txt"])
+    # Not by a fixture: only in the test does a process inherit what capfd captures.
+    with WatchingProcess(collections.folder, Limits()):
+        neighbour.wait_for("apples")
+        folder.rename(folder.with_name("away"))
+        trouble(folder)
+        for text in ("plums", "cherries", "quinces"):
+            neighbour.change(text)
+            neighbour.wait_for(text)
+        folder.unlink(missing_ok=True)
+        folder.with_name("away").rename(folder)
+        (folder / "b.txt").write_text("pears")
+        wait_until(lambda: found(collections, "pears") == ["b.txt"])
+        wait_until(lambda: found(collections, "pears", "Twin") == ["b.txt"])
     log = capfd.readouterr().err
     assert [log.count(f"of {name!r}") for name in ("Fruit", "Twin")] == [1, 1]
 
