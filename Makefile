@@ -52,9 +52,9 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: model clients .venv/tests-installed
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
-# The page in the system's chromium. Its pictures are in tests/pictures.
+# The page, and pages of others, in the system's chromium. Pictures are in tests/pictures.
 test-page: .venv/tests-installed node-clients
-	$(BIN)/python -m pytest tests/page_in_browser.py
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile tests/page_in_browser.py tests/origins_in_browser.py
 
 # The README's picture.
 picture: model .venv/tests-installed

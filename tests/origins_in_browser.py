@@ -87,7 +87,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.exit("The program chromium is missing: apt-get install chromium", returncode=1)
+        pytest.fail("The program chromium is missing: apt-get install chromium", pytrace=False)
     names = ", ".join(f"MAP {name} 127.0.0.1" for name in (STRANGER, FRIEND, REBOUND))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
