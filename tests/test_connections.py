@@ -1,13 +1,16 @@
 """Clients that take more than their share of connections, time and disk."""
 
+import resource
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import requests
+import waitress
 
 from app import connections
 from app.application import create_app
@@ -15,6 +18,15 @@ from app.application import create_app
 from .server import Server
 
 HEAD = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _open_files() -> Iterator[None]:
+    """Lets the tests, and the server that they start, have enough open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +62,6 @@ def test_one_that_has_waited_longest_makes_room(quiet: Server) -> None:
 def test_a_request_that_does_not_come_to_its_end_is_given_up(
     quiet: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import threading
-
-    import waitress
-
     monkeypatch.setattr(connections, "_ARRIVAL", 0.5)
     server = waitress.create_server(create_app({"DATA_DIR": str(tmp_path)}), port=0)
     server.channel_class = connections.Channel
