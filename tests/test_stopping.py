@@ -72,7 +72,7 @@ def test_the_answer_under_way_is_completed_and_others_are_refused(
     with server:
         wait_until(server, model="tiny", busy=False)
         running = pool.submit(server.events, COMPLETION, SHORT)
-        wait_until(server, busy=True)
+        wait_until(server, busy=True, waiting=0)
         waiting = pool.submit(server.post, COMPLETION, SHORT)
         wait_until(server, waiting=1)
         stop(server, number)
@@ -93,13 +93,16 @@ def test_an_answer_that_takes_too_long_ends_with_an_error(serve: Any, again: boo
     server, pool = serve(1000 if again else 1)
     with server:
         wait_until(server, model="tiny", busy=False)
-        running = pool.submit(server.events, COMPLETION, LONG)
-        wait_until(server, busy=True)
-        if again:
-            stop(server, signal.SIGTERM)
-        server.signal(signal.SIGTERM)
-        last = json.loads(running.result()[-1].removeprefix("event: error\ndata: "))
-    assert last["error"]["code"] == "server_stopping"
+        with server.post(COMPLETION, {**LONG, "stream": True}, stream=True) as response:
+            lines = response.iter_lines()
+            assert next(lines).startswith(b"data: {")
+            running = pool.submit(list, lines)
+            if again:
+                stop(server, signal.SIGTERM)
+            server.signal(signal.SIGTERM)
+            *_, name, data, end = running.result()
+    assert (name, end) == (b"event: error", b"")
+    assert json.loads(data.removeprefix(b"data: "))["error"]["code"] == "server_stopping"
     assert server.status == 0
     assert "Traceback" not in server.log
 
