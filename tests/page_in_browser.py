@@ -798,7 +798,6 @@ def test_it_fits_and_its_pictures_are_kept(
     for name, button in pictures:
         if button is not None:
             page.get_by_role("button", name=button).click()
-            page.wait_for_function("() => document.getAnimations().length === 0")
         picture(page, f"{name}-{width}-{scheme}")
         if button is not None:
             page.keyboard.press("Escape")
@@ -806,11 +805,11 @@ def test_it_fits_and_its_pictures_are_kept(
         page.get_by_role("button", name="Show chats").click()
     page.get_by_role("button", name="Server chat").click()
     expect(page.locator(".server-chat")).to_be_visible()
-    page.wait_for_function("() => document.getAnimations().length === 0")
     picture(page, f"server-{width}-{scheme}")
 
 
 def picture(page: Page, name: str) -> None:
+    page.wait_for_function("() => document.getAnimations().length === 0")
     root = "document.documentElement"
     assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), "it can be scrolled sideways"
     assert page.evaluate("""() => [...document.querySelectorAll('.scroller, aside')]
