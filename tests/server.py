@@ -74,19 +74,26 @@ class Server:
         return self._process.returncode
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def children(self) -> list[int]:
         """The server's other processes. Only on Linux."""
-        pid = self._process.pid
-        found = Path(f"/proc/{pid}/task").glob("*/children")
+        found = Path(f"/proc/{self.pid}/task").glob("*/children")
         return [int(child) for path in found for child in path.read_text().split()]
 
     @property
     def model_pid(self) -> int:
         """The process of the model. Only on Linux."""
+        return self.child("app.inference")
+
+    def child(self, module: str) -> int:
+        """The process that runs ``module``. Raises `ValueError` unless there is one. On Linux."""
         [pid] = (
             child
             for child in self.children
-            if b"app.inference" in Path(f"/proc/{child}/cmdline").read_bytes()
+            if f"-m\0{module}\0".encode() in Path(f"/proc/{child}/cmdline").read_bytes()
         )
         return pid
 
