@@ -264,8 +264,9 @@ def _stops() -> Mapping[str, frozenset[str]]:
 
 @lru_cache
 def _lemmatizer() -> Lemmatizer:
-    # A dictionary takes 4 to 25 MB (the other kind takes 140) and half a second to read.
-    dictionaries = StreamDictionaryFactory(cache_max_size=len(SUPPORTED_LANGUAGES))
+    # A dictionary takes 4 to 25 MB (the other kind takes 140) and half a second to read. All forty
+    # take 430 MB, and questions that mean nothing ask for one after the other.
+    dictionaries = StreamDictionaryFactory(cache_max_size=8)
     return Lemmatizer(lemmatization_strategy=DefaultStrategy(dictionary_factory=dictionaries))
 
 

@@ -239,6 +239,7 @@ def test_they_answer(tmp_path: Path, architecture: str) -> None:
 
 HOSTILE: dict[str, dict[str, Any]] = {
     "no heads": {"qwen2.attention.head_count": 0},
+    "more heads than an embedding has numbers": {"qwen2.attention.head_count": 64},
     "more key-value heads than heads": {"qwen2.attention.head_count_kv": 64},
     "a million blocks": {"qwen2.block_count": 1_000_000},
     "embeddings of another size": {"qwen2.embedding_length": 2**31 - 1},

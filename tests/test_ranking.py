@@ -1,9 +1,12 @@
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from simplemma.strategies.dictionaries.stream_dictionary_factory import StreamMap
 
+from localdocs.analysis import lemmas
 from localdocs.index import SnippetIndex, SourceFile
 from localdocs.ranking import Hit, search
 from localdocs.snippets import Snippet
@@ -303,3 +306,9 @@ def test_thai_is_found_by_its_words(index: SnippetIndex) -> None:
     # "Ant" is not in "police", though its letters are.
     fill(index, police="ตำรวจมดแดง", ant="มดกินน้ำตาล")
     assert found(index, "น้ำตาลของมด")[0] == "ant"
+
+
+def test_few_dictionaries_stay_in_memory() -> None:
+    for language in ("ms", "id", "enm", "fa", "hi", "gd", "sq", "gv", "tl", "he"):  # small ones
+        lemmas(["word"], language)
+    assert sum(isinstance(there, StreamMap) for there in gc.get_objects()) <= 8

@@ -67,7 +67,7 @@ def _token_bytes(file: "GGUFFile", facts: Facts) -> int:
         _number(file, facts, key, 1) for key in ("block_count", "attention.head_count")
     )
     kv_heads = _number(file, facts, "attention.head_count_kv", heads)
-    head = _number(file, facts, "embedding_length", 1) // heads
+    head = max(1, _number(file, facts, "embedding_length", 1) // heads)
     key, value = (_number(file, facts, f"attention.{n}_length", head) for n in ("key", "value"))
     return 2 * blocks * kv_heads * (key + value)
 
