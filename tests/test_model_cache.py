@@ -6,6 +6,7 @@ import threading
 from collections import namedtuple
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from app.engines.ctransformers.adapt import write_adapted
 from app.exceptions import CacheError, ModelError
 from app.inference.model import Model
 from app.models.cache import ModelCache, PreparedModel
+from app.models.disk import ByVersion
 from app.models.facts import Facts, Judgement, Plan
 from app.models.gguf_file import read_gguf
 from app.models.library import ModelFile
@@ -428,3 +430,20 @@ def test_a_judgement_is_made_again_when_an_engine_was_installed(
     monkeypatch.setattr("app.models.cache.installed", lambda: "somewhere 1")
     judge(path, cache)
     assert len(list(cache.iterdir())) == entries + 1
+
+
+def test_a_new_file_is_judged_once_however_many_ask(tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+    read = []
+
+    def slowly(path: Path) -> str:
+        read.append(path)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.3)  # for another one, who must not come
+        return path.name
+
+    (tmp_path / "a").touch()
+    known = ByVersion(slowly)
+    with ThreadPoolExecutor() as pool:
+        assert set(pool.map(known.get, [tmp_path / "a"] * 5)) == {"a"}
+    assert len(read) == 1

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -22,19 +23,26 @@ def version(path: Path) -> Version:
 
 
 class ByVersion(Generic[Result]):
-    """What ``read`` returned for each file, until the file changes."""
+    """What ``read`` returned for each file, until the file changes.
+
+    Threads that ask for the same file at once wait until one of them has read it.
+    """
 
     def __init__(self, read: Callable[[Path], Result]) -> None:
         self._read = read
+        self._reading = threading.Lock()
         self._known: dict[Path, tuple[Version, Result]] = {}
 
     def get(self, path: Path) -> Result:
         """What ``read`` returns for the file in its current version. Raises `OSError`."""
         now = version(path)
-        known = self._known.get(path)
-        if known is None or known[0] != now:
-            known = self._known[path] = now, self._read(path)
-        return known[1]
+        if (known := self._known.get(path)) is not None and known[0] == now:
+            return known[1]
+        with self._reading:
+            known = self._known.get(path)
+            if known is None or known[0] != now:
+                known = self._known[path] = now, self._read(path)
+            return known[1]
 
     def forget(self, path: Path) -> None:
         """Makes `get` read the file again."""
