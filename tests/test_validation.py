@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from marshmallow import ValidationError, fields
+
+from app.schemas.fields import List
 
 COMPLETION = {"model": "tiny", "prompt": "a", "max_tokens": 1}
 CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "a"}], "max_tokens": 1}
@@ -306,3 +309,19 @@ def test_a_function_that_is_nested_too_deeply_is_a_400(client: FlaskClient) -> N
     assert response.status_code == 400
     message = response.json["error"]["message"]
     assert message == "tools: it is nested too deeply."
+
+
+def test_a_list_is_read_up_to_its_first_wrong_element() -> None:
+    read = []
+
+    class Even(fields.Field):
+        def _deserialize(self, value: int, *args: object, **kwargs: object) -> int:
+            read.append(value)
+            if value % 2:
+                raise ValidationError("must be even.")
+            return value
+
+    with pytest.raises(ValidationError) as raised:
+        List(Even()).deserialize([0, 2, 3, 4, 5])
+    assert raised.value.messages == {2: ["must be even."]}
+    assert read == [0, 2, 3]

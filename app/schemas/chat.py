@@ -18,6 +18,7 @@ from .fields import (
     Ignored,
     Integer,
     JsonObjectField,
+    List,
     MessageText,
     Text,
     TokenLimit,
@@ -50,7 +51,7 @@ class MessageSchema(JsonObject):
     )
     content = MessageText()
     name = Text()
-    tool_calls = fields.List(fields.Nested(CallSchema))
+    tool_calls = List(fields.Nested(CallSchema))
     tool_call_id = Text()
     function_call = fields.Nested(CallFunctionSchema)
     reasoning_content = Text()
@@ -86,7 +87,7 @@ class MessageSchema(JsonObject):
 class ChatSchema(GenerationSchema):
     """Loads a `Request` that has a conversation."""
 
-    messages = fields.List(
+    messages = List(
         fields.Nested(MessageSchema),
         required=True,
         validate=validate.Length(min=1, error="must have at least one message."),
@@ -102,10 +103,10 @@ class ChatSchema(GenerationSchema):
     best_of = Unsupported(1)
     echo = Unsupported()
     suffix = Unsupported()
-    tools = fields.List(fields.Nested(ToolSchema), validate=_FUNCTIONS)
+    tools = List(fields.Nested(ToolSchema), validate=_FUNCTIONS)
     tool_choice = ToolChoice("none", "auto", "required", nested=True)
     parallel_tool_calls = Boolean()
-    functions = fields.List(fields.Nested(FunctionSchema), validate=_FUNCTIONS)
+    functions = List(fields.Nested(FunctionSchema), validate=_FUNCTIONS)
     function_call = ToolChoice("none", "auto", nested=False)
 
     logprobs = Boolean(load_default=False)
