@@ -18,7 +18,7 @@ ENGINE := llama-cpp-python==0.3.36
 PY_SPY := py-spy==0.4.3
 
 .PHONY: install llama-cpp model run test test-page lint wheel picture clients node-clients lock oracle record bench \
-	bench-growth bench-smoke profile bench-localdocs
+	bench-growth bench-smoke profile bench-localdocs soak kill-test fuzz endurance-smoke
 
 install: .venv/installed
 
@@ -134,6 +134,28 @@ profile: model .venv/tests-installed .venv-peers/installed
 # The tables of docs/localdocs.md; CRANFIELD and XQUAD are folders with the collections of those names.
 bench-localdocs: model
 	$(BIN)/python -m benchmarks.retrieval "$(CRANFIELD)" "$(XQUAD)"
+
+# What docs/reliability.md has the figures of. SECONDS=300 soaks for five minutes, COUNT=20 kills so
+# often or judges so many files.
+soak: SECONDS ?= 1800
+soak: model .venv/tests-installed
+	$(BIN)/python -m tests.endurance.soak --seconds $(SECONDS) --model $(DEFAULT_MODEL)
+
+kill-test: COUNT ?= 100
+kill-test: model .venv/tests-installed
+	$(BIN)/python -m tests.endurance.kills --count $(COUNT) --model $(DEFAULT_MODEL)
+
+fuzz: COUNT ?= 100000
+fuzz: EXAMPLES ?= 5000
+fuzz: .venv/tests-installed
+	$(BIN)/python -m tests.endurance.fuzz --files $(COUNT)
+	OPENAPI_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_openapi.py
+
+# All three for less than a minute, with a tiny model.
+endurance-smoke: .venv/tests-installed
+	$(BIN)/python -m tests.endurance.soak --seconds 15 --kill-every 4
+	$(BIN)/python -m tests.endurance.kills --count 10
+	$(BIN)/python -m tests.endurance.fuzz --files 500 --loads 3 --requests 300
 
 # Pins the newest releases that setup.cfg allows, for all supported Pythons; needs uv.
 LOCK := grep -v '^\#' | uv pip compile - --quiet --upgrade --universal --python-version 3.11 \

@@ -74,10 +74,6 @@ class Server:
         return self._process.returncode
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
     def children(self) -> list[int]:
         """The server's other processes. Only on Linux."""
         found = Path(f"/proc/{self.pid}/task").glob("*/children")

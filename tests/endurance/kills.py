@@ -37,6 +37,7 @@ from .running import MODEL, kill, made_data
 SECONDS = 60  # for all that must happen some time after a kill
 KEPT, PASSING = "Kept", "Passing"  # collections: watched all the time, made by commands
 ADDED = "added.gguf"
+RIGHT = {"200", "500 model_crashed", "503 server_stopping", "no connection"}
 
 
 class Scene:
@@ -126,6 +127,10 @@ class Scene:
                     return
             except (OSError, ValueError, requests.RequestException) as error:
                 reason = repr(error)
+            except Exception as error:  # a fault, even if it passes
+                self.report.count(what, "failed", time.monotonic() - start)
+                self.report.fault(f"{what}: {error!r}")
+                return
             time.sleep(0.05)
         self.report.count(what, "no", SECONDS)
         self.report.fault(f"{what}: {reason}. Log: {self.server.log[-500:]}")
@@ -200,7 +205,8 @@ class Traffic(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        body = {"model": "m", "messages": [{"role": "user", "content": "word"}], "max_tokens": 20}
+        messages = [{"role": "user", "content": "word"}]
+        body = {"model": Path(MODEL).stem, "messages": messages, "max_tokens": 20}
         while not self._over.wait(0.02):
             try:
                 response = self._scene.server.post("/v1/chat/completions", body)
@@ -211,7 +217,7 @@ class Traffic(threading.Thread):
                 if not response.ok:
                     outcome += f" {response.json()['error']['code']}"
             self._scene.report.count("requests meanwhile", outcome)
-            if outcome not in ("200", "500 model_crashed", "no connection"):
+            if outcome not in RIGHT:
                 self._scene.report.fault(f"a request meanwhile: {outcome}")
 
     def end(self) -> None:

@@ -44,7 +44,7 @@ class Report:
         """Prints the outcomes and the faults. Returns the exit status."""
         print("\n| kind | number | outcomes | slowest, s |\n|---|---|---|---|")
         for kind, counts in sorted(self._outcomes.items()):
-            outcomes = ", ".join(f"{count:,} × {name}" for name, count in counts.most_common())
+            outcomes = ", ".join(f"{name}: {count:,}" for name, count in counts.most_common())
             print(f"| {kind} | {counts.total():,} | {outcomes} | {self._slowest[kind]:.2f} |")
         print(f"\n{len(self.faults)} faults")
         for fault in self.faults[:_SHOWN]:

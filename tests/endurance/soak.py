@@ -33,7 +33,10 @@ ANSWERED, CRASHED, TOO_MANY = "200", "500 model_crashed", "503 queue_full"
 OUTCOMES = {ANSWERED, CRASHED, TOO_MANY, f"{ANSWERED}, {CRASHED}"}
 
 SECRET = "The secret of the coffee machine is number 7741."
-WORDS = "apples bridges candles doors engines forests gardens harbours islands jewels".split()
+WORDS = (
+    *("apples", "bridges", "candles", "doors", "engines"),
+    *("forests", "gardens", "harbours", "islands", "jewels"),
+)
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -59,13 +62,20 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
 class Client(threading.Thread):
     """Sends requests of all kinds, one after the other, until the time is over."""
 
-    def __init__(self, number: int, server: Server, report: Report, seeded: dict[str, str]) -> None:
-        super().__init__(name=f"client {number}")
-        self.over = False
+    def __init__(
+        self,
+        number: int,
+        server: Server,
+        report: Report,
+        seeded: dict[int, str],
+        over: threading.Event,
+    ) -> None:
+        super().__init__()
         self._random = random.Random(number)
         self._server = server
         self._report = report
         self._seeded = seeded  # the first answers, which all clients share
+        self._over = over
 
     def run(self) -> None:
         kinds: list[tuple[str, Callable[[], str], set[str]]] = [
@@ -80,7 +90,7 @@ class Client(threading.Thread):
             ("documents", self._documents, OUTCOMES),
             ("models", self._models, {ANSWERED}),
         ]
-        while not self.over:
+        while not self._over.is_set():
             kind, ask, right = self._random.choice(kinds)
             start = time.monotonic()
             try:
@@ -93,7 +103,7 @@ class Client(threading.Thread):
             if outcome not in right:
                 self._report.fault(f"{kind}: {outcome}")
             if outcome == TOO_MANY:
-                time.sleep(self._random.random())
+                time.sleep(self._random.uniform(0, 2))
 
     def _ask(self, path: str, body: dict[str, Any]) -> tuple[str, Any]:
         """The outcome, and the answer as JSON."""
@@ -106,16 +116,16 @@ class Client(threading.Thread):
         return f"{response.status_code} {answer['error']['code'] or ''}".strip(), answer
 
     def _plain(self) -> str:
-        outcome, answer = self._ask(CHAT, self._chat(self._words()))
+        outcome, answer = self._ask(CHAT, self._chat(self._question()))
         if outcome == ANSWERED:
             assert answer["choices"][0]["finish_reason"] in ("stop", "length"), answer
         return outcome
 
     def _streamed(self) -> str:
-        return self._stream(CHAT, self._chat(self._words()))[0]
+        return self._stream(CHAT, self._chat(self._question()))[0]
 
     def _abandoned(self) -> str:
-        body = self._chat(self._words()) | {"max_tokens": 300, "stream": True}
+        body = self._chat(self._question()) | {"max_tokens": 300, "stream": True}
         with self._server.send(CHAT, body) as connection:
             if self._random.random() < 0.7:
                 connection.recv(self._random.choice((1, 100, 1000)))
@@ -141,7 +151,7 @@ class Client(threading.Thread):
         return "right"
 
     def _structured(self) -> str:
-        body = self._chat(self._words()) | {
+        body = self._chat(self._question()) | {
             "max_tokens": 200,
             "response_format": {
                 "type": "json_schema",
@@ -164,7 +174,7 @@ class Client(threading.Thread):
             outcome, answer = self._ask(COMPLETION, body)
             text = answer["choices"][0]["text"] if outcome == ANSWERED else ""
         if outcome == ANSWERED:
-            first = self._seeded.setdefault(str(seed), text)
+            first = self._seeded.setdefault(seed, text)
             assert first == text, f"{text!r} instead of {first!r}"
         return outcome
 
@@ -203,7 +213,10 @@ class Client(threading.Thread):
     def _completion(self, prompt: str) -> dict[str, Any]:
         return {"model": "m", "prompt": prompt, "max_tokens": 8}
 
-    def _words(self, count: int = 5) -> str:
+    def _question(self) -> str:
+        return f"What do we know about the {self._words(2)} and the {self._words(3)}?"
+
+    def _words(self, count: int) -> str:
         return " ".join(self._random.choices(WORDS, k=count))
 
 
@@ -231,19 +244,21 @@ def kill_models(server: Server, every: float, over: threading.Event) -> int:
 
 def soak(server: Server, folder: Path, arguments: argparse.Namespace) -> int:
     """Soaks a server that has the documents in ``folder``. Returns the exit status."""
-    report, over, seeded = Report(), threading.Event(), dict[str, str]()
-    processes = {"server": lambda: server.pid, "model": lambda: server.model_pid}
-    memory = Memory({**processes, "watcher": lambda: server.child("localdocs")})
-    memory.start()
-    clients = [Client(i, server, report, seeded) for i in range(arguments.clients)]
-    changing = threading.Thread(target=change, args=[folder, over])
-    for thread in (*clients, changing):
+    report, over, seeded = Report(), threading.Event(), dict[int, str]()
+    memory = Memory(
+        {
+            "server": lambda: server.pid,
+            "model": lambda: server.model_pid,
+            "watcher": lambda: server.child("localdocs"),
+        }
+    )
+    clients = [Client(i, server, report, seeded, over) for i in range(arguments.clients)]
+    threads = [*clients, threading.Thread(target=change, args=[folder, over])]
+    for thread in (memory, *threads):
         thread.start()
     threading.Timer(arguments.seconds, over.set).start()
     kills = kill_models(server, arguments.kill_every, over)
-    for client in clients:
-        client.over = True
-    for thread in (*clients, changing):
+    for thread in threads:
         thread.join()
     end = time.monotonic() + TIMEOUT
     while (state := server.get("/health").json())["busy"] and time.monotonic() < end:
@@ -268,10 +283,16 @@ def main(arguments: argparse.Namespace) -> int:
         (folder / "fixed.txt").write_text(SECRET)
         collections = Collections(data / "localdocs")
         collection = collections.create("Folder", folder)
-        with Server(data, THREADS="1", CONTEXT_LENGTH="2048", LOCALDOCS_SNIPPET_SIZE="128") as s:
+        # Short prompts, for many requests.
+        short = {
+            "CONTEXT_LENGTH": "2048",
+            "LOCALDOCS_SNIPPET_SIZE": "128",
+            "LOCALDOCS_SOURCES": "1",
+        }
+        with Server(data, THREADS="1", **short) as server:
             while not collections.search([collection], SECRET, 1):
                 time.sleep(0.1)
-            return soak(s, folder, arguments)
+            return soak(server, folder, arguments)
 
 
 if __name__ == "__main__":
