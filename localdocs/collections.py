@@ -234,7 +234,7 @@ class Collections:
         try:
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout as error:
-            by = holder.read_text(encoding="ascii").split()[0] if holder.exists() else "?"
+            by = _first_word(holder) or "?"
             raise CollectionBusy(f"Process {by} is already reading {name!r}.") from error
         try:
             holder.write_text(str(os.getpid()), encoding="ascii")
@@ -286,6 +286,14 @@ def _load(path: Path) -> Collection | None:
         raise CollectionError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CollectionError(f"{path} is damaged; delete its folder.") from error
+
+
+def _first_word(path: Path) -> str:
+    """Empty if the file is not there, or not written yet."""
+    try:
+        return path.read_text(encoding="ascii").partition(" ")[0]
+    except FileNotFoundError:
+        return ""
 
 
 def _collection(data: Any) -> Collection:

@@ -52,7 +52,7 @@ class ReadingProcess:
     """
 
     def __init__(
-        self, cpu_seconds: int = 60, memory_bytes: int = 2 << 30, start_seconds: float = 120
+        self, cpu_seconds: int = 60, memory_bytes: int = 2 << 30, start_seconds: float = 30
     ) -> None:
         self._start_seconds = start_seconds
         self._cpu_seconds = cpu_seconds

@@ -211,6 +211,17 @@ def test_who_does_not_wait_is_told_who_is_at_work(collections: Collections) -> N
         refresh(Collections(collections.folder), "Fruit", Limits(), wait=False)
 
 
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("")])
+def test_it_may_not_have_said_yet_who_it_is(
+    collections: Collections, spoil: Callable[[Path], object]
+) -> None:
+    with collections.locked("Fruit", wait=True):
+        [said] = collections.folder.glob("*/lock.process")
+        spoil(said)
+        with pytest.raises(CollectionBusy, match=r"Process \? is already reading 'Fruit'"):
+            refresh(Collections(collections.folder), "Fruit", Limits(), wait=False)
+
+
 def test_others_are_told_how_far_it_has_come(collections: Collections) -> None:
     other = Collections(collections.folder)
     told: list[object] = [other.progress("Fruit")]
