@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from pathlib import Path, PurePath
-from typing import NoReturn
 
 from filelock import FileLock
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -102,12 +101,13 @@ class _Watching:
         self._wake = threading.Event()
         self._watched: dict[Collection, _Watched] = {}
         self._problems = Problems(_log)
-        self._deaf = self._ending = False
+        self._deaf = self._ending = self._collecting = False
 
-    def end(self) -> NoReturn:
+    def end(self) -> None:
         """Ends the process; called by a signal."""
-        self._ending = True  # an exception that is raised in a finalizer is lost
-        sys.exit()
+        self._ending = True
+        if not self._collecting:  # an exception that is raised in a finalizer is lost
+            sys.exit()
 
     def watch_again(self, failure: threading.ExceptHookArgs) -> None:
         """Called when a thread has failed: watchdog's reports of some folder have ended."""
@@ -163,7 +163,11 @@ class _Watching:
             watched.succeeded = True
             self._problems.gone(collection)
             del own
+            self._collecting = True
             gc.collect()  # Whoosh's readers are in cycles
+            self._collecting = False
+            if self._ending:
+                sys.exit()
 
     def _leave(self, collection: Collection) -> None:
         """Stops watching a collection."""
