@@ -225,6 +225,8 @@ class Traffic(threading.Thread):
         self.join()
 
 
+_MISSED = 3  # seconds; a reader that was too quick to be killed comes again after a change
+
 Victim = Callable[[Scene, random.Random], None]
 
 
@@ -256,11 +258,15 @@ def kill_reader(scene: Scene, chance: random.Random) -> None:
                 return pid
         raise ValueError("no reader is there")
 
-    end = time.monotonic() + SECONDS
+    begun = changed = time.monotonic()
     while not kill(find):
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now - begun > SECONDS:
             scene.report.fault("no reader has come")
             return
+        if now - changed > _MISSED:
+            (scene.folder / "changing.txt").write_text(f"{now} has come last. " * 100)
+            changed = now
 
 
 def preparing(victim: Victim, scene: Scene, chance: random.Random) -> None:
