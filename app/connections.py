@@ -97,6 +97,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             super().handle_read()
             return
         self.half_closed = True
+        if not self.requests:
+            self.close_when_flushed = True  # the answer ended meanwhile, and did not know
         try:
             self.socket.send(b"\0", socket.MSG_OOB)
         except OSError:  # already refused

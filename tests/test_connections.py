@@ -5,7 +5,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import waitress
 
 from app import connections
 from app.application import create_app
+from app.connections import Channel
 
 from .server import Server
 
@@ -59,29 +60,61 @@ def test_one_that_has_waited_longest_makes_room(quiet: Server) -> None:
         assert b" 200 OK" in last.recv(100)
 
 
-def test_a_request_that_does_not_come_to_its_end_is_given_up(
-    quiet: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(connections, "_ARRIVAL", 0.5)
-    server = waitress.create_server(create_app({"DATA_DIR": str(tmp_path)}), port=0)
-    server.channel_class = connections.Channel
+@contextmanager
+def serving(folder: Path, channel: type[Channel]) -> Iterator[tuple[str, int]]:
+    """The address of a server in this process, whose connections are of that class."""
+    server = waitress.create_server(
+        create_app({"DATA_DIR": str(folder)}), port=0, channel_request_lookahead=1
+    )
+    server.channel_class = channel
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        address = ("127.0.0.1", int(server.effective_port))
-        with socket.create_connection(address, timeout=60) as slow:
-            for byte in HEAD * 100:
-                try:
-                    slow.sendall(bytes([byte]))
-                    threading.Event().wait(0.01)
-                except OSError:
-                    break
-            else:
-                pytest.fail("it was read for ever")
+        yield "127.0.0.1", int(server.effective_port)
     finally:
         server.close()
         server.task_dispatcher.shutdown()
         thread.join(30)
+
+
+def test_a_request_that_does_not_come_to_its_end_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(connections, "_ARRIVAL", 0.5)
+    with (
+        serving(tmp_path, Channel) as address,
+        socket.create_connection(address, timeout=60) as slow,
+    ):
+        for byte in HEAD * 100:
+            try:
+                slow.sendall(bytes([byte]))
+                threading.Event().wait(0.01)
+            except OSError:
+                break
+        else:
+            pytest.fail("it was read for ever")
+
+
+def test_a_client_that_closes_its_side_while_the_answer_ends_is_left(tmp_path: Path) -> None:
+    class Late(Channel):
+        """Notices the client's end, and then the answer ends first."""
+
+        def _at_end(self) -> bool:
+            at_end = super()._at_end()
+            while at_end and self.requests:
+                threading.Event().wait(0.001)
+            return at_end
+
+    with (
+        serving(tmp_path, Late) as address,
+        socket.create_connection(address, timeout=10) as client,
+    ):
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        received = b""
+        while piece := client.recv(9999):
+            received += piece
+    assert b" 200 OK" in received
 
 
 @pytest.mark.parametrize("chunked", [False, True])
