@@ -14,10 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from .contents import Contents, parsed
 from .errors import CollectionBusy, CollectionError, DamagedIndex, LocalDocsError
+from .holder import Holder
 from .names import readable
 from .problems import Problems
 from .replacing import replacing
@@ -230,33 +229,29 @@ class Collections:
         """
         from filelock import FileLock, Timeout
 
-        lock, holder = FileLock(self._place(name) / "lock"), self._place(name) / "lock.process"
+        lock, holder = FileLock(self._place(name) / "lock"), self._holder(name)
         try:
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout as error:
-            by = _first_word(holder) or "?"
-            raise CollectionBusy(f"Process {by} is already reading {name!r}.") from error
+            busy = f"Process {holder.process} is already reading {name!r}."
+            raise CollectionBusy(busy) from error
         try:
-            holder.write_text(str(os.getpid()), encoding="ascii")
+            holder.say()
             yield
         finally:
-            holder.unlink(missing_ok=True)
+            holder.forget()
             lock.release()
 
     def report(self, name: str, done: int, all_: int) -> None:
         """Tells other processes how many files have been read, of how many. See `locked`."""
-        text = f"{os.getpid()} {done} {all_}"
-        (self._place(name) / "lock.process").write_text(text, encoding="ascii")
+        self._holder(name).say(done, all_)
 
     def progress(self, name: str) -> tuple[int, int] | None:
         """What was reported last; None if no process is reading the collection."""
-        try:
-            text = (self._place(name) / "lock.process").read_text(encoding="ascii")
-            process, done, all_ = map(int, text.split())
-        except (OSError, ValueError):  # nobody reads, or has reported yet
-            return None
-        # A process that was killed has left its report.
-        return (done, all_) if psutil.pid_exists(process) else None
+        return self._holder(name).progress
+
+    def _holder(self, name: str) -> Holder:
+        return Holder(self._place(name) / "lock.process")
 
     def _place(self, name: str) -> Path:
         readable = re.sub(r"[^\w-]+", "_", name)[:40]
@@ -286,14 +281,6 @@ def _load(path: Path) -> Collection | None:
         raise CollectionError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CollectionError(f"{path} is damaged; delete its folder.") from error
-
-
-def _first_word(path: Path) -> str:
-    """Empty if the file is not there, or not written yet."""
-    try:
-        return path.read_text(encoding="ascii").partition(" ")[0]
-    except FileNotFoundError:
-        return ""
 
 
 def _collection(data: Any) -> Collection:
