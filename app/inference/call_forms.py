@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,13 @@ class CallForm:
     end: str = ""
     short_ids: bool = False
 
-    @property
+    @cached_property
     def texts(self) -> str:
         """All of the texts."""
         around = (self.before, self.after, self.tail, self.between, self.end)
         return "".join((self.begin, *self.openings, *around))
 
-    @property
+    @cached_property
     def any_head(self) -> re.Pattern[str]:
         """Finds what comes before the arguments of a call. Its group is the function's name."""
         before, after = map(re.escape, (self.before, self.after))
