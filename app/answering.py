@@ -41,16 +41,16 @@ def respond(asked: Request, presenter_type: type[Presenter]) -> Response:
         found = _sources(asked, file)
         job = _with_contexts(_job(asked, file), found)
         only = service().settings.localdocs_only and job.conversation is not None
-        begun, deltas = Begun(0), _refusal(job)
+        begun, deltas = Begun(), _refusal(job)
         if found or not only:
             begun, deltas = _begin(asked, file, job, turn, record)
         used = [] if begun.context is None else found[: len(found) - begun.context]
         if only and not used:
-            begun, deltas = Begun(0), _refusal(job)
-        record.begins(begun, len(used))
+            begun, deltas = Begun(), _refusal(job)
+        record.sources = len(used)
         shown = Shown(job.options.top_logprobs is not None, asked.include_usage, asked.legacy_call)
         references = _references(used)
-        presenter = presenter_type(file.name, begun.prompt_tokens, shown, references)
+        presenter = presenter_type(file.name, shown, references)
         deltas = entry.passing(record.passing(deltas), references)
         if not asked.stream:
             return jsonify(presenter.whole(deltas))

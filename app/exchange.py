@@ -12,7 +12,7 @@ from typing import Any, cast
 from flask import Flask, Response, g, request
 
 from .logs import logfmt
-from .pieces import Begun, Delta
+from .pieces import Delta
 
 _log = logging.getLogger(__name__)
 
@@ -84,16 +84,13 @@ class Exchange:
         """Its turn has come."""
         self.waited = self.seconds
 
-    def begins(self, begun: Begun, sources: int) -> None:
-        """The answers begin; so many sources are in the prompt."""
-        self.prompt_tokens, self.sources = begun.prompt_tokens, sources
-
     def passing(self, deltas: Iterator[Delta]) -> Iterator[Delta]:
         """The deltas, on their way to the client."""
         with self.noted():
             for delta in deltas:
                 if delta.pieces and self.first_piece is None:
                     self.first_piece = self.seconds
+                self.prompt_tokens += delta.prompt_tokens
                 self.cached_tokens += delta.cached
                 self.completion_tokens += delta.tokens
                 if delta.finish_reason:

@@ -11,11 +11,9 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 class Begun:
     """A job was accepted.
 
-    ``prompt_tokens`` counts the tokens of all prompts. ``context`` is the index of the
-    conversation's context that fitted, or None.
+    ``context`` is the index of the conversation's context that fitted, or None.
     """
 
-    prompt_tokens: int
     context: int | None = None
 
 
@@ -80,9 +78,9 @@ class Delta:
     """What is new in answer ``index``: ``pieces`` of text and calls, and the number of ``tokens``.
 
     There may be no pieces, or no tokens. ``reasoning_tokens`` are those of them that are part of a
-    thought. ``logprobs`` are those of the tokens that begin in the
-    pieces. ``cached`` counts the prompt's tokens that did not have to be evaluated. Only the last
-    delta of an answer has a ``finish_reason``.
+    thought. ``logprobs`` are those of the tokens that begin in the pieces. ``prompt_tokens`` are
+    those of a prompt that has just been evaluated, and ``cached`` those of them that did not have
+    to be. Only the last delta of an answer has a ``finish_reason``.
     """
 
     index: int
@@ -90,6 +88,7 @@ class Delta:
     tokens: int = 0
     reasoning_tokens: int = 0
     logprobs: tuple[TokenLogProbability, ...] = ()
+    prompt_tokens: int = 0
     cached: int = 0
     finish_reason: FinishReason | None = None
 

@@ -25,7 +25,8 @@ def text(deltas: list[Delta], index: int = 0) -> str:
 
 
 def test_each_token_is_a_delta_and_the_last_has_the_reason(tiny: Model) -> None:
-    deltas = ask(tiny, max_tokens=5)
+    prompt, *deltas = ask(tiny, max_tokens=5)
+    assert prompt == Delta(0, prompt_tokens=2)
     assert [delta.tokens for delta in deltas] == [1] * 5
     assert [delta.finish_reason for delta in deltas] == [None] * 4 + ["length"]
 
@@ -33,7 +34,7 @@ def test_each_token_is_a_delta_and_the_last_has_the_reason(tiny: Model) -> None:
 def test_an_end_token_ends_the_answer_and_is_not_counted(load_tiny: Callable[..., Model]) -> None:
     first = ask_first_token(load_tiny())
     model = load_tiny(metadata={"tokenizer.ggml.eos_token_id": first})
-    assert ask(model) == [Delta(0, [], tokens=0, finish_reason="stop")]
+    assert ask(model)[1:] == [Delta(0, [], tokens=0, finish_reason="stop")]
 
 
 def ask_first_token(model: Model) -> int:
@@ -60,6 +61,7 @@ def test_the_answer_ends_with_the_context(load_tiny: Callable[..., Model]) -> No
 
 def test_the_first_text_leaves_before_the_second_token_is_evaluated(tiny: Model) -> None:
     deltas = iter(Generation(tiny, tiny.text_prompt("hello"), Options(sampling=GREEDY), never))
+    next(deltas)  # of the prompt
     assert next(deltas).tokens == 1
     assert len(tiny.session) == 1
 

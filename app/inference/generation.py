@@ -56,8 +56,7 @@ class Generation:
         else:
             exact = self.options.sampling.repeatable
             cached = session.prefill(self.prompt, exact=exact, check=self.check)
-        if cached:
-            yield Delta(self.first_index, cached=cached)
+        yield Delta(self.first_index, prompt_tokens=len(self.prompt), cached=cached)
         for number in range(self.options.n):
             session.rewind(len(self.prompt))
             if self.echo is not None:
@@ -85,8 +84,9 @@ class Generation:
 
         ranked = sorted(found.values(), key=mean, reverse=True)
         left_out = [delta for deltas in ranked[n:] for delta in deltas]
-        tokens, cached = (sum(getattr(d, name) for d in left_out) for name in ("tokens", "cached"))
-        yield Delta(self.first_index, tokens=tokens, cached=cached)
+        counts = ("tokens", "prompt_tokens", "cached")
+        sums = {name: sum(getattr(delta, name) for delta in left_out) for name in counts}
+        yield Delta(self.first_index, **sums)
         for index, deltas in enumerate(ranked[:n], start=self.first_index):
             yield from (replace(delta, index=index) for delta in deltas)
 

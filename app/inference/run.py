@@ -29,7 +29,7 @@ def run(model: Model, job: Job, check: Callable[[], None]) -> Iterator[Begun | D
             lasting = common_length(prompt, _prompt_with(model, job.conversation, ""))
     else:
         prompts, context = [_prompt(model, prompt) for prompt in job.prompts], None
-    yield Begun(sum(map(len, prompts)), context)
+    yield Begun(context)
     for place, prompt in enumerate(prompts):
         echo = _text(model, job.prompts[place]) if options.echo else None
         if place == 0:

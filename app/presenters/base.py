@@ -50,9 +50,7 @@ class Presenter(ABC):
     # API clients get GPT4All's objects. Where the user's files are is for the page.
     hidden_of_references: Sequence[str] = ("collection", "path")
 
-    def __init__(
-        self, model: str, prompt_tokens: int, shown: Shown, references: Sequence[Object] = ()
-    ) -> None:
+    def __init__(self, model: str, shown: Shown, references: Sequence[Object] = ()) -> None:
         """``references`` are the objects of `localdocs.prompt.located_reference`."""
         self._shown = shown
         self._references = [self._public(reference) for reference in references] or None
@@ -61,8 +59,8 @@ class Presenter(ABC):
             "created": int(time.time()),
             "model": model,
         }
-        self._prompt_tokens = prompt_tokens
-        self._completion_tokens = self._cached_tokens = self._reasoning_tokens = 0
+        self._prompt_tokens = self._cached_tokens = 0
+        self._completion_tokens = self._reasoning_tokens = 0
 
     def whole(self, deltas: Iterable[Delta]) -> Object:
         """The response object of a plain request."""
@@ -95,6 +93,7 @@ class Presenter(ABC):
 
     def _counted(self, deltas: Iterable[Delta]) -> Iterator[Delta]:
         for delta in deltas:
+            self._prompt_tokens += delta.prompt_tokens
             self._completion_tokens += delta.tokens
             self._cached_tokens += delta.cached
             self._reasoning_tokens += delta.reasoning_tokens
