@@ -23,4 +23,4 @@ if service.settings.log_format == "json":
     log_as_json()
 use_in_waitress(service.settings.max_body_bytes)
 if threading.current_thread() is threading.main_thread():
-    stop_on_signals(service.stopping, service.worker)
+    stop_on_signals(service.stopping, lambda: service.busy)

@@ -1,8 +1,9 @@
 """From a valid request to its response: the straight line that all endpoints share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Response, jsonify, request
@@ -11,12 +12,14 @@ from .errors import InvalidRequest
 from .exceptions import ContextLengthExceeded, GrammarError, PromptError
 from .exchange import Exchange, exchange
 from .jobs import Job
+from .model_process import Check
 from .models.library import ModelFile
 from .pieces import Begun, Delta
 from .presenters import Presenter, Shown
 from .presenters.event_stream import event_stream
 from .schemas import Request
 from .service import service
+from .upstreams.models import UpstreamModel
 
 if TYPE_CHECKING:
     from localdocs.collections import Source
@@ -36,31 +39,33 @@ def respond(asked: Request, presenter_type: type[Presenter]) -> Response:
     entry = service().server_chat.entry(record, asked.job)
     with ExitStack() as turn:
         turn.enter_context(record.noted())
-        file = service().model_for(asked.model)
-        record.model, record.engine = file.name, service().engine_of(file)
-        found = _sources(asked, file)
-        job = _with_contexts(_job(asked, file), found)
+        model = service().model_for(asked.model)
+        record.model, record.engine = model.name, service().engine_of(model)
+        found = _sources(asked, model)
+        job = _with_contexts(_job(asked, model), found)
         only = service().settings.localdocs_only and job.conversation is not None
         begun, deltas = Begun(), _refusal(job)
         if found or not only:
-            begun, deltas = _begin(asked, file, job, turn, record)
+            begun, deltas = _begin(asked, model, job, turn, record)
         used = [] if begun.context is None else found[: len(found) - begun.context]
         if only and not used:
             begun, deltas = Begun(), _refusal(job)
         record.sources = len(used)
         shown = Shown(job.options.top_logprobs is not None, asked.include_usage, asked.legacy_call)
         references = _references(used)
-        presenter = presenter_type(file.name, shown, references)
+        presenter = presenter_type(model.name, shown, references, begun.id)
         deltas = entry.passing(record.passing(deltas), references)
         if not asked.stream:
             return jsonify(presenter.whole(deltas))
         return _stream(event_stream(presenter.events(deltas, job.answers)), turn.pop_all())
 
 
-def _job(asked: Request, file: ModelFile) -> Job:
+def _job(asked: Request, model: ModelFile | UpstreamModel) -> Job:
     """What the model shall do. Raises `InvalidRequest` for a token that it does not have."""
-    facts = service().cache.judge(file.path).facts
-    job = asked.job_for(file.settings, facts.sampling)
+    if isinstance(model, UpstreamModel):
+        return asked.job  # its server has defaults of its own
+    facts = service().cache.judge(model.path).facts
+    job = asked.job_for(model.settings, facts.sampling)
     if job.conversation is not None and service().settings.reasoning == "separate":
         job = replace(job, options=replace(job.options, splits_thoughts=True))
     size = facts.vocabulary.size
@@ -73,7 +78,7 @@ def _job(asked: Request, file: ModelFile) -> Job:
     return job
 
 
-def _sources(asked: Request, file: ModelFile) -> "list[Source]":
+def _sources(asked: Request, model: ModelFile | UpstreamModel) -> "list[Source]":
     """What the user's documents say about a chat's last question, best first."""
     settings, collections = service().settings, service().collections
     conversation, limit = asked.job.conversation, settings.localdocs_sources
@@ -85,8 +90,11 @@ def _sources(asked: Request, file: ModelFile) -> "list[Source]":
     size = settings.localdocs.snippet_size
     if limit is not None:
         return sources(collections, conversation.messages, limit, size)
-    # A context that nobody chose shall not make answers slow.
-    context_length = file.settings.context_length or service().settings.context_length or 0
+    if isinstance(model, UpstreamModel):
+        context_length = model.context_length
+    else:
+        # A context that nobody chose shall not make answers slow.
+        context_length = model.settings.context_length or settings.context_length or 0
     fitting = max(_LEAST_SOURCES, context_length // _CONTEXT_FOR_SOURCE)
     return sources(collections, conversation.messages, _MOST_SOURCES, size)[:fitting]
 
@@ -116,17 +124,26 @@ def _refusal(job: Job) -> Iterator[Delta]:
 
 
 def _begin(
-    asked: Request, file: ModelFile, job: Job, turn: ExitStack, record: Exchange
+    asked: Request,
+    model: ModelFile | UpstreamModel,
+    job: Job,
+    turn: ExitStack,
+    record: Exchange,
 ) -> tuple[Begun, Iterator[Delta]]:
-    """Waits for the model, which ``turn`` gives back, and begins the job.
+    """Waits for the model, which ``turn`` gives back, and begins the job. Upstreams do not wait.
 
     Returns how it begins, and its deltas. Raises `InvalidRequest` for what the model cannot do.
     """
     patience = service().patience(record, request.environ)
-    process = turn.enter_context(service().worker.model(file, patience.while_waiting))
+    service().stopping.check()
+    run: Callable[[Job, Check], tuple[Begun, Generator[Delta]]]
+    if isinstance(model, UpstreamModel):
+        run = partial(service().upstreams.run, model, asked.sampling)
+    else:
+        run = turn.enter_context(service().worker.model(model, patience.while_waiting)).run
     record.has_the_model()
     try:
-        begun, deltas = process.run(job, patience.while_working)
+        begun, deltas = run(job, patience.while_working)
     except PromptError as error:
         code = "context_length_exceeded" if isinstance(error, ContextLengthExceeded) else None
         raise InvalidRequest(str(error), asked.prompt_field, code) from error

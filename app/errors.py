@@ -6,6 +6,7 @@ ApiError
 │   ├── Forbidden      403
 │   └── ModelNotFound  404
 ├── ModelFailed        500
+│   ├── BadGateway     502
 │   └── TooSlow        504
 ├── Unavailable        503
 │   └── Overloaded     with Retry-After
@@ -36,12 +37,16 @@ from .exceptions import (
     QueueTimeout,
     RequestTimeout,
     ServerStopping,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamUnreachable,
 )
 from .exchange import exchange
 
 _log = logging.getLogger(__name__)
 
 _RETRY_AFTER = 2  # seconds; OpenAI's clients wait that long and try again by themselves
+_UPSTREAM = "The server of this model (GPT4ALL_UPSTREAM)"
 
 
 class ApiError(Exception):
@@ -132,6 +137,12 @@ class ModelFailed(ApiError):
         self.headers = {"x-should-retry": "false"}
 
 
+class BadGateway(ModelFailed):
+    """The answer of an upstream broke off."""
+
+    status = HTTPStatus.BAD_GATEWAY
+
+
 class TooSlow(ModelFailed):
     """The answer took too long."""
 
@@ -170,6 +181,12 @@ def api_error_of(error: Exception) -> ApiError:
             return Overloaded(str(error), "queue_timeout")
         case ServerStopping():
             return Overloaded(str(error), "server_stopping")
+        case UpstreamRefused():
+            return _passed_on(error)
+        case UpstreamUnreachable():
+            return Overloaded(f"{_UPSTREAM} cannot be reached. {error}", "upstream_unreachable")
+        case UpstreamFailed():
+            return BadGateway(f"{_UPSTREAM} failed. {error}", "upstream_failed")
         case RequestTimeout():
             return TooSlow(str(error), "request_timeout")
         case Cancelled():
@@ -222,6 +239,16 @@ def _elsewhere(path: str) -> str:
         if f"{path}/".startswith(f"{beginning}/") or f"/v1{path}/".startswith(f"{beginning}/"):
             return f": {text}"
     return "; README.md lists the endpoints"
+
+
+def _passed_on(error: UpstreamRefused) -> ApiError:
+    """What an upstream has said, with its status."""
+    kind = InvalidRequest if error.status < 500 else ApiError
+    shown = kind(f"{_UPSTREAM} says: {error}", error.param, error.code)
+    shown.status = error.status
+    if error.retry_after:
+        shown.headers = {"Retry-After": error.retry_after}
+    return shown
 
 
 def _http_error(error: HTTPException) -> ApiError:

@@ -13,12 +13,16 @@ InferenceError
 ├── GrammarError           a grammar that cannot be enforced
 ├── Cancelled              nobody is waiting for the answer any more
 ├── ServerStopping         the server ends before the answer
+├── UpstreamError          a server elsewhere, whose model was asked for
+│   ├── UpstreamUnreachable    gave no answer
+│   ├── UpstreamFailed         gave half an answer, or none that can be read
+│   └── UpstreamRefused        answered with an error
 ├── RequestTimeout         the answer took too long
 ├── QueueTimeout           its turn did not come in time
 └── QueueFull              too many are already waiting
 
 They cross the pipe between the server and the model process. So each has only one argument, its
-text.
+text; those of upstreams stay in the server.
 """
 
 
@@ -81,6 +85,36 @@ class Cancelled(InferenceError):
 
 class ServerStopping(InferenceError):
     """The server stops before the request is answered."""
+
+
+class UpstreamError(InferenceError):
+    """An upstream did not answer a request. The text is what it said, or what happened."""
+
+
+class UpstreamUnreachable(UpstreamError):
+    """There was no answer at all."""
+
+
+class UpstreamFailed(UpstreamError):
+    """The answer broke off, or it cannot be understood."""
+
+
+class UpstreamRefused(UpstreamError):
+    """The upstream answered with an error; these are its HTTP status and the rest of it."""
+
+    def __init__(
+        self,
+        text: str,
+        status: int,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: str | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.param = param
+        self.code = code
+        self.retry_after = retry_after
 
 
 class RequestTimeout(InferenceError):

@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+WITHOUT_END = 2**31 - 1  # tokens; longer than any context
+# A context leaves an answer at least one of so many parts of the model's.
+_PARTS_OF_CONTEXT = 4
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -121,6 +125,11 @@ class Options:
     grammar: Grammar | None = None
     sampling: Sampling = field(default_factory=Sampling)
 
+    def room_in(self, context_length: int) -> int:
+        """How many tokens of a model's context must be left for an answer."""
+        room = context_length // _PARTS_OF_CONTEXT
+        return room if self.max_tokens is None else min(room, self.max_tokens)
+
 
 @dataclass(frozen=True)
 class Conversation:
@@ -135,6 +144,14 @@ class Conversation:
     calling: Calling | None = None
     template_variables: Mapping[str, Any] = field(default_factory=dict)
     contexts: Sequence[str] = ()
+
+    def with_context(self, context: str) -> list[Mapping[str, Any]]:
+        """The messages, with ``context`` in front of the user's last one."""
+        messages = list(self.messages)
+        if context:
+            last = max(i for i, message in enumerate(messages) if message["role"] == "user")
+            messages[last] = {**messages[last], "content": context + messages[last]["content"]}
+        return messages
 
 
 @dataclass(frozen=True)

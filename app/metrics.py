@@ -67,6 +67,8 @@ class _State(Collector):
         yield _gauge("waiting", "Requests that wait.", worker.waiting)
         yield _counted("model_loads", "Models loaded.", worker.loads)
         yield _counted("model_crashes", "Crashes of the model process.", worker.crashes)
+        upstream_requests = self._service.upstreams.requests
+        yield _gauge("upstream_requests", "Requests at upstreams.", upstream_requests)
         files, failed, snippets = self._service.collections.totals()
         yield _gauge("localdocs_files", "Files in the collections.", files)
         yield _gauge("localdocs_failed_files", "Files that cannot be read.", failed)

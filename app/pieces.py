@@ -11,10 +11,12 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 class Begun:
     """A job was accepted.
 
-    ``context`` is the index of the conversation's context that fitted, or None.
+    ``context`` is the index of the conversation's context that fitted, or None. ``id`` is the
+    answer's, if an upstream has given it one.
     """
 
     context: int | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True)

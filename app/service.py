@@ -12,7 +12,7 @@ from localdocs.collections import Collections
 from localdocs.watching_process import WatchingProcess
 
 from .errors import ModelNotFound
-from .exceptions import InferenceError, ModelError, ServerStopping
+from .exceptions import InferenceError, ModelError, NoModel, ServerStopping
 from .exchange import Exchange
 from .machine import available_memory, default_threads
 from .model_process import Timeouts
@@ -23,6 +23,8 @@ from .protocol import Load
 from .schemas import ModelSettingsFiles, Settings
 from .server_chat import ServerChat
 from .stopping import Stopping
+from .upstreams.directory import Upstreams
+from .upstreams.models import UpstreamModel
 from .worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -46,8 +48,9 @@ class Service:
     library: Library
     worker: Worker
     stopping: Stopping
-    context_length: Callable[[ModelFile], int]
+    context_length: Callable[[ModelFile | UpstreamModel], int]
     server_chat: ServerChat
+    upstreams: Upstreams
 
     @classmethod
     def build(cls, settings: Settings) -> "Service":
@@ -63,10 +66,12 @@ class Service:
         threads = settings.threads or default_threads()
         room = available_memory() // 4  # measured once: a model's context does not change
 
-        def context_length(file: ModelFile) -> int:
-            plan = cache.judge(file.path).plan(file.engine)
+        def context_length(model: ModelFile | UpstreamModel) -> int:
+            if isinstance(model, UpstreamModel):
+                return model.context_length
+            plan = cache.judge(model.path).plan(model.engine)
             fitting = min(_LONGEST_CONTEXT, max(_SHORTEST_CONTEXT, room // plan.token_bytes))
-            return file.context_length(plan, settings.context_length or fitting)
+            return model.context_length(plan, settings.context_length or fitting)
 
         def order(file: ModelFile) -> Load:
             plan, length = cache.judge(file.path).plan(file.engine), context_length(file)
@@ -83,8 +88,23 @@ class Service:
         collections = Collections(settings.localdocs_dir)
         stopping = Stopping(settings.grace)
         server_chat = ServerChat(kept=settings.page and settings.server_chat)
+        upstreams = Upstreams(
+            settings.upstream,
+            settings.upstream_key,
+            settings.upstream_limit,
+            settings.upstream_context_length,
+            settings.evaluation_timeout,
+        )
         return cls(
-            settings, collections, cache, library, worker, stopping, context_length, server_chat
+            settings,
+            collections,
+            cache,
+            library,
+            worker,
+            stopping,
+            context_length,
+            server_chat,
+            upstreams,
         )
 
     def start(self, app: Flask) -> None:
@@ -93,6 +113,8 @@ class Service:
         The default model loads, so that the first request need not wait for it, and a process keeps
         the collections as their folders are, until ``app`` is forgotten.
         """
+        for url in self.upstreams.urls:
+            _log.info("Questions to the models of %s go there, with what LocalDocs finds.", url)
         threading.Thread(target=self._preload, daemon=True).start()
         app.extensions["localdocs"] = WatchingProcess(
             self.settings.localdocs_dir, self.settings.localdocs
@@ -100,10 +122,11 @@ class Service:
 
     def _preload(self) -> None:
         try:
-            file = self.library.default()
-            with self.worker.model(file, check=self.stopping.check):
-                context_length = self.context_length(file)
-                _log.info("%s is loaded, context %d tokens.", file.name, context_length)
+            model = self.default()
+            if isinstance(model, ModelFile):
+                with self.worker.model(model, check=self.stopping.check):
+                    context_length = self.context_length(model)
+                    _log.info("%s is loaded, context %d tokens.", model.name, context_length)
         except ServerStopping:
             return
         except InferenceError as error:
@@ -115,24 +138,47 @@ class Service:
         """Makes this the service of ``app``'s views."""
         app.extensions[_KEY] = self
 
-    def model_for(self, name: str) -> ModelFile:
+    @property
+    def busy(self) -> bool:
+        """Whether anybody uses a model, or has one prepared."""
+        return self.worker.busy or self.upstreams.requests > 0
+
+    def models(self) -> list[ModelFile | UpstreamModel]:
+        """All usable models. A file comes before a model of an upstream with its name."""
+        files = self.library.models()
+        names = {file.name for file in files}
+        return [*files, *(model for model in self.upstreams.models() if model.name not in names)]
+
+    def default(self) -> ModelFile | UpstreamModel:
+        """The default model: one in the models folder, or else of an upstream. Raises `NoModel`."""
+        try:
+            return self.library.default()
+        except NoModel:
+            if (model := self.upstreams.find(self.settings.model)) is None:
+                raise
+            return model
+
+    def model_for(self, name: str) -> ModelFile | UpstreamModel:
         """The model that answers a request for ``name``; without a name, the default model.
 
         An unknown name is answered by the default model, as GPT4All does. Raises
         `ModelNotFound` instead where GPT4ALL_STRICT_MODEL is set, `ModelError` with the reason
         when the model cannot be used, and `NoModel` when there is none at all.
         """
-        if not name or (file := self.library.find(name)) is None:
+        model = (self.library.find(name) or self.upstreams.find(name)) if name else None
+        if model is None:
             if name and self.settings.strict_model:
                 raise ModelNotFound(name)
-            file = self.library.default()
-        if file.problem is not None:
-            raise ModelError(file.problem)
-        return file
+            model = self.default()
+        if isinstance(model, ModelFile) and model.problem is not None:
+            raise ModelError(model.problem)
+        return model
 
-    def engine_of(self, file: ModelFile) -> str:
+    def engine_of(self, model: ModelFile | UpstreamModel) -> str:
         """The engine that runs a usable model."""
-        return self.cache.judge(file.path).plan(file.engine).engine
+        if isinstance(model, UpstreamModel):
+            return "upstream"
+        return self.cache.judge(model.path).plan(model.engine).engine
 
     def patience(self, exchange: Exchange, environ: Mapping[str, Any]) -> Patience:
         """How long a request waits and works.

@@ -5,10 +5,10 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
 from .exceptions import ServerStopping
-from .worker import Worker
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +46,11 @@ class Stopping:
         self.grace = 0
 
 
-def stop_on_signals(stopping: Stopping, worker: Worker) -> None:
-    """Lets SIGINT (Ctrl-C) and SIGTERM stop the server. The second one ends the answers too."""
+def stop_on_signals(stopping: Stopping, busy: Callable[[], bool]) -> None:
+    """Lets SIGINT (Ctrl-C) and SIGTERM stop the server. The second one ends the answers too.
+
+    ``busy`` says whether there are any.
+    """
     ending = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -55,7 +58,7 @@ def stop_on_signals(stopping: Stopping, worker: Worker) -> None:
             return  # waitress is told once
         if not stopping.begun:
             stopping.begin()
-            if worker.busy:
+            if busy():
                 _log.info(
                     "Stopping. The answer under way has %g seconds (GPT4ALL_GRACE); "
                     "Ctrl-C again ends it.",
@@ -68,7 +71,7 @@ def stop_on_signals(stopping: Stopping, worker: Worker) -> None:
         raise KeyboardInterrupt
 
     def interrupt_later() -> None:
-        while worker.busy and not stopping.overdue:
+        while busy() and not stopping.overdue:
             time.sleep(_LOOK)
         _thread.interrupt_main()
 

@@ -34,10 +34,10 @@ def ready() -> dict[str, Any]:
     """Whether the default model can be used. If not, an error says why."""
     service().stopping.check()
     try:
-        file = service().model_for("")
+        model = service().model_for("")
     except ModelError as error:
         raise Unavailable(str(error), code="model_not_usable") from error
-    return {"status": "ok", "model": file.name}
+    return {"status": "ok", "model": model.name}
 
 
 def _watcher() -> str:

@@ -1,12 +1,15 @@
 """GET /v1/models and /v1/models/NAME, in GPT4All's shapes (its server.cpp)."""
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint
 
 from ..errors import ModelNotFound
+from ..exceptions import ModelError
 from ..models.library import ModelFile
 from ..service import service
+from ..upstreams.models import UpstreamModel
 
 blueprint = Blueprint("models", __name__, url_prefix="/v1/models")
 
@@ -14,29 +17,30 @@ blueprint = Blueprint("models", __name__, url_prefix="/v1/models")
 @blueprint.get("")
 def index() -> dict[str, Any]:
     """All usable models."""
-    return {"object": "list", "data": [_object(file) for file in service().library.models()]}
+    shown = []
+    for model in service().models():
+        with suppress(ModelError):  # the file has been removed just now
+            shown.append(_object(model))
+    return {"object": "list", "data": shown}
 
 
 @blueprint.get("/<path:name>")
 def show(name: str) -> dict[str, Any]:
-    """One model, by display name, file name or file stem. Names may contain slashes.
-
-    Beside GPT4All's object, it has the length of its context in tokens, and its engine.
-    """
-    file = service().library.find(name)
-    if file is None or file.problem is not None:
+    """One model, by display name, file name or file stem. Names may contain slashes."""
+    model = service().library.find(name) or service().upstreams.find(name)
+    if model is None or (isinstance(model, ModelFile) and model.problem is not None):
         raise ModelNotFound(name)
-    context_length, engine = service().context_length(file), service().engine_of(file)
-    return {**_object(file), "context_length": context_length, "engine": engine}
+    return _object(model)
 
 
-def _object(file: ModelFile) -> dict[str, Any]:
+def _object(model: ModelFile | UpstreamModel) -> dict[str, Any]:
+    """GPT4All's object, the length of the context in tokens, and the engine."""
     return {
-        "id": file.name,
+        "id": model.name,
         "object": "model",
         "created": 0,
-        "owned_by": "humanity",
-        "root": file.name,
+        "owned_by": model.owner if isinstance(model, UpstreamModel) else "humanity",
+        "root": model.name,
         "parent": None,
         "permissions": [
             {
@@ -54,4 +58,6 @@ def _object(file: ModelFile) -> dict[str, Any]:
                 "is_blocking": False,
             }
         ],
+        "context_length": service().context_length(model),
+        "engine": service().engine_of(model),
     }

@@ -22,6 +22,7 @@ from ..request_body import request_body
 from ..schemas import ChatSchema, load
 from ..schemas.page import SwitchSchema
 from ..service import service
+from ..upstreams.models import UpstreamModel
 
 blueprint = Blueprint("page", __name__)
 
@@ -72,12 +73,13 @@ def file(name: str) -> Response:
 @blueprint.get("/page/models")
 def models() -> dict[str, Any]:
     """All models: their defaults, or why they cannot be used."""
-    library = service().library
+    found: list[ModelFile | UpstreamModel] = list(service().library.files())
+    found += (model for model in service().models() if isinstance(model, UpstreamModel))
     try:
-        default = library.default()
+        default = service().default()
     except NoModel:  # GPT4ALL_MODEL names one that is not there
         default = None
-    return {"models": [{**_model(file), "default": file == default} for file in library.files()]}
+    return {"models": [{**_model(model), "default": model == default} for model in found]}
 
 
 @blueprint.post("/page/chat")
@@ -125,22 +127,21 @@ def server_chat() -> dict[str, Any]:
     return {"id": chat.id, "kept": kept, "entries": chat.after(request.args.get("after", 0, int))}
 
 
-def _model(file: ModelFile) -> dict[str, Any]:
-    if file.problem is not None:
-        return {"name": file.name, "problem": file.problem}
-    judgement = service().cache.judge(file.path)
-    settings = file.settings
-    return {
-        "name": file.name,
-        "problem": None,
-        "context_length": service().context_length(file),
-        "defaults": {
-            **asdict(Sampling()),
-            **judgement.facts.sampling,
-            **settings.sampling,
-            "max_tokens": settings.max_length,
-        },
+def _model(model: ModelFile | UpstreamModel) -> dict[str, Any]:
+    if isinstance(model, ModelFile) and model.problem is not None:
+        return {"name": model.name, "problem": model.problem}
+    context_length = service().context_length(model)
+    about = {"name": model.name, "problem": None, "context_length": context_length}
+    if isinstance(model, UpstreamModel):
+        return {**about, "defaults": {}}
+    settings = model.settings
+    defaults = {
+        **asdict(Sampling()),
+        **service().cache.judge(model.path).facts.sampling,
+        **settings.sampling,
+        "max_tokens": settings.max_length,
     }
+    return {**about, "defaults": defaults}
 
 
 def _collection(found: Collection) -> dict[str, Any]:

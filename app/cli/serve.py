@@ -44,7 +44,7 @@ def command(host: str, port: str, default_model: bool) -> None:
                 app,
                 host=host,
                 port=int(port),
-                threads=2 * (service().settings.queue_limit + 1) + _MORE_THREADS,
+                threads=_threads(),
                 # Looks whether a client is still there while it waits for its answer.
                 channel_request_lookahead=1,
                 connection_limit=_connections(),
@@ -71,6 +71,12 @@ def command(host: str, port: str, default_model: bool) -> None:
     server.run()
 
 
+def _threads() -> int:
+    settings = service().settings
+    upstreams = settings.upstream_limit if settings.upstream else 0
+    return 2 * (settings.queue_limit + 1) + upstreams + _MORE_THREADS
+
+
 def _connections() -> int:
     """How many connections there may be: most of the files that may be open."""
     try:
@@ -83,7 +89,7 @@ def _connections() -> int:
 
 def _download_default_model() -> None:
     library = service().library
-    if library.models():
+    if library.models() or service().settings.upstream:
         return
     from ..models.default_model import download_default_model
     from ..models.downloads import DownloadError

@@ -9,9 +9,6 @@ from .generation import Generation
 from .model import Model
 from .session import common_length
 
-# A context leaves an answer at least one of so many parts of the model's context.
-_ROOM_FOR_ANSWER = 4
-
 
 def run(model: Model, job: Job, check: Callable[[], None]) -> Iterator[Begun | Delta]:
     """The job's beginning, then the deltas of all prompts' answers, which are numbered through.
@@ -22,7 +19,7 @@ def run(model: Model, job: Job, check: Callable[[], None]) -> Iterator[Begun | D
     options, lasting = job.options, None
     grammar = model.grammar_source(options.grammar, check) if options.grammar else None
     if job.conversation is not None:
-        prompt, context = _chat_prompt(model, job.conversation, options.max_tokens)
+        prompt, context = _chat_prompt(model, job.conversation, options)
         prompts = [prompt]
         if context is not None:
             # The client does not send the context back: the next turn has it no more.
@@ -52,13 +49,11 @@ def _text(model: Model, prompt: str | list[int]) -> str:
 
 
 def _chat_prompt(
-    model: Model, conversation: Conversation, max_tokens: int | None
+    model: Model, conversation: Conversation, options: Options
 ) -> tuple[list[int], int | None]:
     """The prompt with the first context that leaves room for an answer, and which one that is."""
     context_length = model.session.context_length
-    room = context_length // _ROOM_FOR_ANSWER
-    if max_tokens is not None:
-        room = min(room, max_tokens)
+    room = options.room_in(context_length)
     for place in range(len(conversation.contexts)):
         try:
             prompt = _prompt_with(model, conversation, conversation.contexts[place])
@@ -70,8 +65,5 @@ def _chat_prompt(
 
 
 def _prompt_with(model: Model, conversation: Conversation, context: str) -> list[int]:
-    messages = list(conversation.messages)
-    if context:
-        last = max(place for place, message in enumerate(messages) if message["role"] == "user")
-        messages[last] = {**messages[last], "content": context + messages[last]["content"]}
-    return model.chat_prompt(messages, conversation.calling, conversation.template_variables)
+    messages, variables = conversation.with_context(context), conversation.template_variables
+    return model.chat_prompt(messages, conversation.calling, variables)

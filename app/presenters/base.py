@@ -50,12 +50,17 @@ class Presenter(ABC):
     # API clients get GPT4All's objects. Where the user's files are is for the page.
     hidden_of_references: Sequence[str] = ("collection", "path")
 
-    def __init__(self, model: str, shown: Shown, references: Sequence[Object] = ()) -> None:
-        """``references`` are the objects of `localdocs.prompt.located_reference`."""
+    def __init__(
+        self, model: str, shown: Shown, references: Sequence[Object] = (), id_: str = ""
+    ) -> None:
+        """``references`` are the objects of `localdocs.prompt.located_reference`.
+
+        Without an ``id_``, the response gets a new one.
+        """
         self._shown = shown
         self._references = [self._public(reference) for reference in references] or None
         self._head = {
-            "id": f"{self.id_prefix}-{uuid.uuid4().hex}",
+            "id": id_ or f"{self.id_prefix}-{uuid.uuid4().hex}",
             "created": int(time.time()),
             "model": model,
         }
@@ -69,8 +74,8 @@ class Presenter(ABC):
             answer = answers.setdefault(delta.index, Gathered())
             answer.pieces += delta.pieces
             answer.logprobs += delta.logprobs
-            answer.finish_reason = delta.finish_reason
-        choices = [self._choice(index, answer) for index, answer in answers.items()]
+            answer.finish_reason = delta.finish_reason or answer.finish_reason
+        choices = [self._choice(index, answer) for index, answer in sorted(answers.items())]
         head = {**self._head, "object": self.whole_object}
         return {**head, "choices": choices, "usage": self._usage()}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from ..jobs import Grammar, Job, JsonText, Options, Sampling
+from ..jobs import WITHOUT_END, Grammar, Job, JsonText, Options, Sampling
 from ..models.library import ModelSettings
 from .fields import (
     Boolean,
@@ -25,7 +25,6 @@ from .loading import JsonObject, RequestSchema
 
 _GRAMMAR_FIELDS = ("grammar", "json_schema", "guided_regex", "guided_choice", "response_format")
 _FORMATS = ("text", "json_object", "json_schema")
-_WITHOUT_END = 2**31 - 1  # tokens; longer than any context
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ class GenerationSchema(SamplingSchema, OthersSchema):
     max_tokens = TokenLimit()
     min_tokens = Integer(load_default=0, validate=between(0))
     ignore_eos = Boolean(load_default=False)
-    repeat_last_n = Integer(validate=between(-1, _WITHOUT_END))
+    repeat_last_n = Integer(validate=between(-1, WITHOUT_END))
     seed = Integer(validate=between(-(2**63), 2**63 - 1))
     stop = StopStrings(load_default=())
     n = Integer(load_default=1, validate=between(1))
@@ -184,12 +183,12 @@ def request_of(
 ) -> Request:
     """A `Request` for ``job``, from the loaded ``data``. -1 as ``max_tokens`` sets no limit."""
     if data.get("repeat_last_n") == -1:
-        data["repeat_last_n"] = _WITHOUT_END
+        data["repeat_last_n"] = WITHOUT_END
     options = Options(
         n=data["n"],
         best_of=data.get("best_of", data["n"]),
         max_tokens=None if max_tokens == -1 else max_tokens,
-        min_tokens=_WITHOUT_END if data["ignore_eos"] else data["min_tokens"],
+        min_tokens=WITHOUT_END if data["ignore_eos"] else data["min_tokens"],
         stop=data["stop"],
         top_logprobs=data["top_logprobs"],
         echo=data.get("echo", False),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates
 
@@ -51,6 +52,10 @@ class Settings:
     localdocs: Limits
     page: bool
     server_chat: bool
+    upstream: tuple[str, ...]
+    upstream_limit: int
+    upstream_context_length: int
+    upstream_key: str | None = field(default=None, repr=False)
     api_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -84,6 +89,23 @@ class _List(fields.String):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         texts = super()._deserialize(value, *args, **kwargs).split(",")
         return tuple(filter(None, map(str.strip, texts)))
+
+
+class _Urls(_List):
+    """URLs separated by commas, which end without a slash."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        urls = super()._deserialize(value, *args, **kwargs)
+        for url in urls:
+            try:
+                parts = urlsplit(url)
+                good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            except ValueError:
+                good = False
+            # A password would be shown in the log.
+            if not good or "@" in parts.netloc or parts.query or parts.fragment:
+                raise ValidationError("must be a URL such as http://127.0.0.1:8000/v1.")
+        return tuple(url.rstrip("/") for url in urls)
 
 
 class _KeyFile(fields.String):
@@ -146,6 +168,10 @@ class SettingsSchema(Schema):
     localdocs_exclude = _List(load_default=())
     page = fields.Boolean(load_default=True)
     server_chat = fields.Boolean(load_default=True)
+    upstream = _Urls(load_default=())
+    upstream_key = fields.String(load_default=None)
+    upstream_limit = _WholeNumber(load_default=32, validate=between(1, 1000))
+    upstream_context_length = _WholeNumber(load_default=4096, validate=between(256))
 
     @validates("engine")
     def _check_engine(self, value: str | None, **kwargs: Any) -> None:
