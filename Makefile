@@ -49,7 +49,7 @@ run: install
 # Two workers, each with half of the CPUs. What a file's tests share is started once. Each module of
 # the clients is compiled once, even where the environment tells Python to keep no bytecode.
 test: export PYTHONDONTWRITEBYTECODE =
-test: model clients .venv/tests-installed
+test: model clients .venv/tests-installed .venv-oracle/installed
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 # The page, and pages of others, in the system's chromium. Pictures are in tests/pictures.

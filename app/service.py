@@ -153,10 +153,12 @@ class Service:
         """The default model: one in the models folder, or else of an upstream. Raises `NoModel`."""
         try:
             return self.library.default()
-        except NoModel:
-            if (model := self.upstreams.find(self.settings.model)) is None:
-                raise
-            return model
+        except NoModel as error:
+            if (model := self.upstreams.find(self.settings.model)) is not None:
+                return model
+            if absences := self.upstreams.absences:
+                raise NoModel(f"{error} Upstreams are away: {absences}") from error
+            raise
 
     def model_for(self, name: str) -> ModelFile | UpstreamModel:
         """The model that answers a request for ``name``; without a name, the default model.

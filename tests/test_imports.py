@@ -10,8 +10,9 @@ from .server import ROOT, Server
 
 # Of what runs models, reads GGUFs and documents, and describes the API.
 SLOW = {
-    "apispec", "ctransformers", "gguf", "huggingface_hub", "icu4py", "llama_cpp", "llguidance",
-    "lxml", "numpy", "pypdfium2", "sentencepiece", "simplemma", "tokenizers", "watchdog", "whoosh",
+    "apispec", "ctransformers", "gguf", "httpx2", "huggingface_hub", "icu4py", "llama_cpp",
+    "llguidance", "lxml", "numpy", "pypdfium2", "sentencepiece", "simplemma", "tokenizers",
+    "watchdog", "whoosh",
 }  # fmt: skip
 
 

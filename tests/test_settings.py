@@ -44,6 +44,9 @@ def test_the_defaults(tmp_path: Path) -> None:
         localdocs=Limits(snippet_size=512, file_size=50 << 20, exclude=()),
         page=True,
         server_chat=True,
+        upstream=(),
+        upstream_limit=32,
+        upstream_context_length=4096,
     )
 
 
@@ -54,6 +57,11 @@ def test_values_are_read_from_texts(tmp_path: Path) -> None:
     assert (settings.queue_limit, settings.model) == (0, "123")
     assert settings.models_dir == tmp_path / "models"
     assert settings.cache_dir == tmp_path / "cache"
+
+
+def test_upstreams_are_urls_separated_by_commas(tmp_path: Path) -> None:
+    given = {"DATA_DIR": str(tmp_path), "UPSTREAM": " http://a:1/v1/ , https://b/v1,"}
+    assert read_settings(given, "/nowhere").upstream == ("http://a:1/v1", "https://b/v1")
 
 
 def test_an_empty_value_is_the_default(tmp_path: Path) -> None:
@@ -79,6 +87,13 @@ def test_an_empty_value_is_the_default(tmp_path: Path) -> None:
         ("MAX_BODY_BYTES", "1"),
         ("STRICT_MODEL", "perhaps"),
         ("CONTEXT_LENGHT", "4096"),
+        ("UPSTREAM", "localhost:8000/v1"),
+        ("UPSTREAM", "http://good/v1,ftp://bad/v1"),
+        ("UPSTREAM", "http:///v1"),
+        ("UPSTREAM", "http://host:port/v1"),
+        ("UPSTREAM", "http://name:password@host/v1"),
+        ("UPSTREAM", "http://host/v1#x"),
+        ("UPSTREAM_LIMIT", "0"),
     ],
 )
 def test_a_wrong_setting_is_an_error_that_names_its_variable(name: str, text: str) -> None:

@@ -113,7 +113,7 @@ def _posts(schema: Any, kind: str, summary: str) -> dict[str, Any]:
                         "text/event-stream": {"schema": _EVENT},
                     },
                 },
-                **_errors("400", "403", "404", "413", "503", "504"),
+                **_errors("400", "403", "404", "413", "502", "503", "504"),
             },
         }
     }

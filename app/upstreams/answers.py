@@ -1,7 +1,7 @@
 """From the chunks of an upstream's stream to deltas."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -22,11 +22,12 @@ from .refusals import refusal
 class Answers:
     """The answers to a job: ``chunks`` as OpenAI's API sends them. ``id`` is the upstream's.
 
-    The first chunk is read at once, so that its errors come now.
+    The first chunk is read at once, so that its errors come now. They must be closed.
     """
 
-    def __init__(self, job: Job, chunks: Iterator[Any]) -> None:
+    def __init__(self, job: Job, chunks: Generator[Any]) -> None:
         first = next(chunks, None)
+        self.close = chunks.close
         self._chunks = chain([first], chunks)
         self.id: str = first.get("id") or "" if isinstance(first, dict) else ""
         top = job.options.top_logprobs

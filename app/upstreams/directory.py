@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from typing import Any, cast
 
-from ..exceptions import QueueFull, UpstreamError, UpstreamUnreachable
+from ..exceptions import QueueFull, UpstreamError, UpstreamRefused, UpstreamUnreachable
 from ..jobs import Job
 from ..pieces import Begun, Delta
 from .answers import Answers
@@ -67,6 +67,11 @@ class Upstreams:
             asking.result()
         return next(iter(self._called(name)), None)
 
+    @property
+    def absences(self) -> str:
+        """Which upstreams are away, and why."""
+        return ", ".join(f"{url}: {why}" for url, why in self._away.items())
+
     def run(
         self, model: UpstreamModel, sampling: Mapping[str, Any], job: Job, check: Callable[[], None]
     ) -> tuple[Begun, Generator[Delta]]:
@@ -81,12 +86,27 @@ class Upstreams:
     def _run(
         self, model: UpstreamModel, sampling: Mapping[str, Any], job: Job, check: Callable[[], None]
     ) -> Generator[Begun | Delta]:
+        with self._place():
+            context, answers = self._asked_for(model, sampling, job, check)
+            with closing(answers):
+                yield Begun(context, answers.id)
+                yield from answers.deltas()
+
+    def _asked_for(
+        self, model: UpstreamModel, sampling: Mapping[str, Any], job: Job, check: Callable[[], None]
+    ) -> tuple[int | None, Answers]:
+        """The index of the first context that the upstream takes, and its answers."""
         context = fitting(job, model.context_length)
-        path, body = question(model, job, sampling, context)
-        with self._place(), closing(self._chunks(model, path, body, check)) as chunks:
-            answers = Answers(job, chunks)
-            yield Begun(context, answers.id)
-            yield from answers.deltas()
+        while True:
+            path, body = question(model, job, sampling, context)
+            try:
+                return context, Answers(job, self._chunks(model, path, body, check))
+            except UpstreamRefused as error:
+                if context is None or error.code != "context_length_exceeded":
+                    raise
+                assert job.conversation is not None
+                smaller = range(context + 1, len(job.conversation.contexts))
+                context = next(iter(smaller), None)
 
     def _chunks(
         self, model: UpstreamModel, path: str, body: Any, check: Callable[[], None]

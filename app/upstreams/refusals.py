@@ -1,13 +1,14 @@
 """Errors that upstreams answer with, in the forms that are about."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..exceptions import UpstreamRefused
 
 _BAD_GATEWAY = 502
-# llama.cpp's name for OpenAI's.
-_CODES = {"exceed_context_size_error": "context_length_exceeded"}
+# vLLM's and SGLang's words, and llama.cpp's. OpenAI's code for it is "context_length_exceeded".
+_TOO_LONG = re.compile("context (length|size|window)")
 
 
 def refusal(
@@ -24,7 +25,8 @@ def refusal(
     param, code = about.get("param"), about.get("code")
     if isinstance(code, int) and status == _BAD_GATEWAY and 400 <= code < 600:
         status = code
-    code = _CODES.get(str(about.get("type")), code)
+    if status == 400 and _TOO_LONG.search(str(words)):
+        code = "context_length_exceeded"
     if status in (401, 403):
         # The client's own key is right, or it would not have come so far.
         words, status = f"It refuses the key in GPT4ALL_UPSTREAM_KEY: {words}", _BAD_GATEWAY
