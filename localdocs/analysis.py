@@ -264,8 +264,8 @@ def _stops() -> Mapping[str, frozenset[str]]:
 
 @lru_cache
 def _lemmatizer() -> Lemmatizer:
-    # A dictionary takes 4 to 25 MB (the other kind takes 140) and half a second to read. All forty
-    # take 430 MB, and questions that mean nothing ask for one after the other.
+    # A dictionary takes 0.4 to 53 MB (the other kind takes 140) and up to two seconds to read. All
+    # forty take 430 MB, and questions that mean nothing ask for one after the other.
     dictionaries = StreamDictionaryFactory(cache_max_size=8)
     return Lemmatizer(lemmatization_strategy=DefaultStrategy(dictionary_factory=dictionaries))
 

@@ -6,9 +6,9 @@ import logging
 import os
 import re
 import shutil
-import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -63,7 +63,9 @@ class Collections:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._indexes: dict[str, SnippetIndex] = {}
-        self._searching = threading.Lock()
+        # One thread for all: of the megabytes that it takes to read a dictionary, malloc keeps some
+        # for each thread that did it.
+        self._searcher = ThreadPoolExecutor(1, "localdocs-search")
         self._problems = Problems(_log)
 
     def all(self) -> list[Collection]:
@@ -175,13 +177,17 @@ class Collections:
         ``size`` is passed to `ranking.search`. A damaged index is discarded; the next refresh
         builds it again. An index that cannot be read is left out, because it may come back.
         """
-        with self._searching:
-            opened = {c: s for c in collections if (s := self._opened(c)) is not None}
-            while (hits := self._hits(opened, question, limit, size)) is None:
-                pass  # a collection was left out
-            for collection in opened:
-                self._problems.gone(collection)
-            return [Source([*opened][hit.source], hit) for hit in hits]
+        return self._searcher.submit(self._search, collections, question, limit, size).result()
+
+    def _search(
+        self, collections: Sequence[Collection], question: str, limit: int, size: int
+    ) -> list[Source]:
+        opened = {c: s for c in collections if (s := self._opened(c)) is not None}
+        while (hits := self._hits(opened, question, limit, size)) is None:
+            pass  # a collection was left out
+        for collection in opened:
+            self._problems.gone(collection)
+        return [Source([*opened][hit.source], hit) for hit in hits]
 
     def _hits(
         self, opened: "dict[Collection, Snapshot]", question: str, limit: int, size: int

@@ -1,6 +1,7 @@
 """Finds the snippets that fit a question best, with BM25F over several indexes."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,10 @@ def search(snapshots: Sequence[Snapshot], question: str, limit: int, size: int =
     """
     if len(question) > _LONGEST_QUESTION:
         half = _LONGEST_QUESTION // 2
-        question = f"{question[:half]}\n{question[-half:]}"
+        # Half a word may be another one, which may be the only one that tells a language.
+        head = re.sub(r"\w{,64}\Z", "", question[:half])
+        tail = re.sub(r"\A\w{,64}", "", question[-half:])
+        question = f"{head}\n{tail}"
     whole = Union(snapshots)
     scores, has_some = np.zeros(whole.size, np.float32), np.zeros(whole.size, np.bool_)
     spoken = languages(question, whole.languages())

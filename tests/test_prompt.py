@@ -1,4 +1,5 @@
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from localdocs.collections import Collections
 from localdocs.limits import Limits
 from localdocs.prompt import context, reference, sources
+from localdocs.ranking import Hit, search
 from localdocs.refreshing import refresh
 
 TEXTS = {
@@ -126,3 +128,20 @@ def test_a_collection_that_is_removed_meanwhile_gives_no_sources(collections: Co
     collections.remove("Office")
     collections.all = lambda: listed  # type: ignore[method-assign]
     assert found(collections, user("Where do visitors park?")) == []
+
+
+def test_one_thread_searches_for_all(
+    collections: Collections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searching = set()
+
+    def watched(*how: Any) -> list[Hit]:
+        searching.add(threading.current_thread())
+        return search(*how)
+
+    monkeypatch.setattr("localdocs.ranking.search", watched)
+    for _ in range(3):
+        asking = threading.Thread(target=found, args=[collections, user("visitors")])
+        asking.start()
+        asking.join()
+    assert len(searching) == 1

@@ -172,6 +172,12 @@ def test_beginning_and_end_of_a_long_question_count(index: SnippetIndex) -> None
     assert found(index, f"apples {filler} plums {filler} pears") == ["first", "last"]
 
 
+def test_a_long_question_is_not_cut_inside_a_word(index: SnippetIndex) -> None:
+    fill(index, first="car", last="pet")
+    assert found(index, f"{'x ' * 498} carpet {'x ' * 600}") == []
+    assert found(index, f"{'x ' * 600} carpet {'x ' * 498}") == []
+
+
 def test_a_very_long_question_takes_no_longer_than_a_long_one(index: SnippetIndex) -> None:
     fill(index, **{f"f{i}": [f"word{j} of {i}" for j in range(i, i + 20)] for i in range(50)})
 
