@@ -1,8 +1,11 @@
 """What waitress lacks: limits for slow and idle connections, and answers to half-closed ones."""
 
+import select
 import socket
 import time
+from collections.abc import Mapping
 
+from waitress import wasyncore
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
@@ -12,6 +15,8 @@ from waitress.server import BaseWSGIServer
 _ARRIVAL = 60
 # So many connections before waitress accepts no more, one makes room for each new one.
 _SPARE = 8
+# At the end: seconds that the last answers have, and between two looks at them.
+_LAST_ANSWERS, _LOOK = 5, 0.05
 
 
 def use_in_waitress(most_body_bytes: int) -> None:
@@ -21,6 +26,30 @@ def use_in_waitress(most_body_bytes: int) -> None:
     """
     _Body.most_bytes = most_body_bytes
     BaseWSGIServer.channel_class = Channel
+
+
+def answer_the_last(sockets: Mapping[int, object]) -> None:
+    """Lets nobody else connect, and waits until all whose requests have come are answered.
+
+    ``sockets`` is the map of a running server of waitress. Another thread than its own may call it.
+    A connection that is only closed at the server's end gets no answer, and a balancer cannot tell
+    that its request was never begun. Where nobody listens, it asks another server.
+    """
+
+    def close(listener: BaseWSGIServer) -> None:
+        while select.select([listener.socket], [], [], 0)[0]:
+            listener.handle_accept()
+        wasyncore.dispatcher.close(listener)  # not its trigger, which the last answers need
+
+    for each in list(sockets.values()):
+        if isinstance(each, BaseWSGIServer):
+            each.trigger.pull_trigger(lambda listener=each: close(listener))
+    end = time.monotonic() + _LAST_ANSWERS
+    time.sleep(_LOOK)  # what was accepted last is read meanwhile
+    while time.monotonic() < end and any(
+        isinstance(each, Channel) and not each.waits_for_client for each in list(sockets.values())
+    ):
+        time.sleep(_LOOK)
 
 
 class _Body(OverflowableBuffer):  # type: ignore[misc]

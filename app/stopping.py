@@ -16,10 +16,14 @@ _LOOK = 0.05  # seconds between two looks at whether the last answer has ended
 
 
 class Stopping:
-    """Whether the server stops, and whether the ``grace`` seconds of its last answers are over."""
+    """Whether the server stops, and whether the ``grace`` seconds of its last answers are over.
+
+    ``last`` is called when the model is free, before the server ends.
+    """
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
+        self.last: Callable[[], None] = lambda: None
         self._since: float | None = None
 
     @property
@@ -52,6 +56,7 @@ def stop_on_signals(stopping: Stopping, busy: Callable[[], bool]) -> None:
     ``busy`` says whether there are any.
     """
     ending = threading.Event()
+    main = threading.get_ident()  # signals can only be handled in the main thread
 
     def stop(number: int, frame: FrameType | None) -> None:
         if ending.is_set():
@@ -64,8 +69,8 @@ def stop_on_signals(stopping: Stopping, busy: Callable[[], bool]) -> None:
                     "Ctrl-C again ends it.",
                     stopping.grace,
                 )
-                threading.Thread(target=interrupt_later, daemon=True).start()
-                return
+            threading.Thread(target=interrupt_later, daemon=True).start()
+            return
         ending.set()
         stopping.hurry()
         raise KeyboardInterrupt
@@ -73,7 +78,11 @@ def stop_on_signals(stopping: Stopping, busy: Callable[[], bool]) -> None:
     def interrupt_later() -> None:
         while busy() and not stopping.overdue:
             time.sleep(_LOOK)
-        _thread.interrupt_main()
+        stopping.last()
+        if hasattr(signal, "pthread_kill"):  # it also wakes the main thread, up to a second earlier
+            signal.pthread_kill(main, signal.SIGINT)
+        else:
+            _thread.interrupt_main()
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

@@ -56,6 +56,20 @@ def test_an_idle_server_ends_at_once(serve: Any, number: signal.Signals) -> None
         wait_for_end(child)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_who_has_connected_before_the_end_gets_an_answer(serve: Any) -> None:
+    server, _ = serve(1000)
+    with server:
+        wait_until(server, model="tiny", busy=False)
+        os.kill(server.pid, signal.SIGSTOP)
+        with server.send(COMPLETION, SHORT) as connection:
+            os.kill(server.pid, signal.SIGTERM)
+            os.kill(server.pid, signal.SIGCONT)
+            assert connection.recv(100).startswith(b"HTTP/1.1 503 ")
+        server.wait()
+    assert server.status == 0
+
+
 def wait_for_end(pid: int) -> None:
     """Waits for a process that is not a child. Only on Linux."""
     deadline = time.monotonic() + 30

@@ -2,12 +2,14 @@
 
 import logging
 import select
+from functools import partial
 
 import click
 import waitress
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ..connections import answer_the_last
 from ..guard import is_this_machine
 from ..service import service
 from . import shown_errors
@@ -36,12 +38,14 @@ def command(host: str, port: str, default_model: bool) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     if default_model:
         _download_default_model()
+    sockets: dict[int, object] = {}
     with shown_errors(PortError):
         if not (port.strip().isdecimal() and 0 < int(port) < 65536):
             raise PortError(f"PORT must be a number from 1 to 65535, not {port.strip()!r}.")
         try:
             server = waitress.create_server(
                 app,
+                map=sockets,
                 host=host,
                 port=int(port),
                 threads=_threads(),
@@ -64,6 +68,7 @@ def command(host: str, port: str, default_model: bool) -> None:
             host,
         )
     service().start(app)
+    service().stopping.last = partial(answer_the_last, sockets)
     logging.getLogger("waitress").setLevel(logging.INFO)
     if service().settings.page:
         server.print_listen("A page to chat: http://{}:{}/")
