@@ -17,7 +17,7 @@ GPT4ALL := gpt4all==2.8.2
 ENGINE := llama-cpp-python==0.3.36
 PY_SPY := py-spy==0.4.3
 
-.PHONY: install llama-cpp model run test test-page lint wheel picture clients node-clients lock oracle record bench \
+.PHONY: install llama-cpp model run test test-page test-fleet lint wheel picture clients node-clients lock oracle record bench \
 	bench-growth bench-smoke profile bench-localdocs soak kill-test fuzz endurance-smoke
 
 install: .venv/installed
@@ -55,6 +55,10 @@ test: model clients .venv/tests-installed .venv-oracle/installed
 # The page, and pages of others, in the system's chromium. Pictures are in tests/pictures.
 test-page: .venv/tests-installed node-clients
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile tests/page_in_browser.py tests/origins_in_browser.py
+
+# Several instances behind the system's haproxy, as docs/scaling.md starts them.
+test-fleet: .venv/tests-installed
+	$(BIN)/python -m pytest tests/fleet.py
 
 # The README's picture.
 picture: model .venv/tests-installed
