@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -424,6 +425,17 @@ def test_many_can_ask_at_once(gateway: Server, another: Server, llama_cpp: Llama
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda _: whole(gateway, CHAT, asked), range(32)))
     assert {essence(answer)["text"] for answer in answers} == {expected}
+
+
+def test_as_many_as_the_limit_are_there_at_once(gateway: Server, llama_cpp: LlamaCppServer) -> None:
+    with ExitStack() as connections:
+        for _ in range(32):
+            asked = body(COMPLETION, llama_cpp.model, max_tokens=400)
+            connections.enter_context(gateway.send(COMPLETION, asked))
+        while "gpt4all_upstream_requests 32.0" not in gateway.get("/metrics").text:
+            time.sleep(0.01)
+    while "gpt4all_upstream_requests 0.0" not in gateway.get("/metrics").text:
+        time.sleep(0.01)
 
 
 def test_more_than_the_limit_are_told_to_come_again(
