@@ -133,6 +133,13 @@ def error_of(response: requests.Response, status: int) -> dict[str, Any]:
     return response.json()["error"]
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_the_models_of_all_upstreams_are_listed(gateway: Server, llama_cpp: LlamaCppServer) -> None:
     data = gateway.get("/v1/models").json()["data"]
     assert [(m["id"], m["owned_by"], m["context_length"], m["engine"]) for m in data] == [
@@ -432,10 +439,8 @@ def test_as_many_as_the_limit_are_there_at_once(gateway: Server, llama_cpp: Llam
         for _ in range(32):
             asked = body(COMPLETION, llama_cpp.model, max_tokens=400)
             connections.enter_context(gateway.send(COMPLETION, asked))
-        while "gpt4all_upstream_requests 32.0" not in gateway.get("/metrics").text:
-            time.sleep(0.01)
-    while "gpt4all_upstream_requests 0.0" not in gateway.get("/metrics").text:
-        time.sleep(0.01)
+        wait_for(lambda: "gpt4all_upstream_requests 32.0" in gateway.get("/metrics").text)
+    wait_for(lambda: "gpt4all_upstream_requests 0.0" in gateway.get("/metrics").text)
 
 
 def test_more_than_the_limit_are_told_to_come_again(
@@ -487,13 +492,10 @@ def test_an_upstream_that_starts_later_is_found(
         transport.begin(transport._client.aclose()).result()
 
 
-def wait_for_text(server: Server) -> None:
-    """Waits until the last request to ``server`` has got some text."""
-    while True:
-        chat = server.get("/page/server-chat", headers=PAGE).json()
-        if chat["entries"] and chat["entries"][-1]["answers"]:
-            return
-        time.sleep(0.01)
+def has_text(server: Server) -> bool:
+    """Whether the last request to ``server`` has got some text."""
+    entries = server.get("/page/server-chat", headers=PAGE).json()["entries"]
+    return bool(entries and entries[-1]["answers"])
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -504,7 +506,7 @@ def test_an_upstream_that_is_killed_in_an_answer_costs_that_answer(
     with another, own_gateway(another) as server, ThreadPoolExecutor() as pool:
         asked = {**LONG, "model": "tiny", "stream": stream}
         answer = pool.submit(server.post, COMPLETION, asked)
-        wait_for_text(another)
+        wait_for(lambda: has_text(another))
         os.kill(another.pid, signal.SIGKILL)
         response = answer.result()
         if stream:
