@@ -18,7 +18,7 @@ ENGINE := llama-cpp-python==0.3.36
 PY_SPY := py-spy==0.4.3
 
 .PHONY: install llama-cpp model run test test-page test-fleet lint wheel picture clients node-clients lock oracle record bench \
-	bench-growth bench-smoke profile bench-localdocs soak kill-test fuzz endurance-smoke
+	bench-growth bench-fleet bench-smoke profile bench-localdocs soak kill-test fuzz endurance-smoke
 
 install: .venv/installed
 
@@ -112,6 +112,10 @@ bench: model .venv/tests-installed .venv-peers/installed $(if $(LLAMA_CPP_PYTHON
 
 bench-growth: model .venv/tests-installed
 	$(BIN)/python -m benchmarks.speed.growth $(OPTIONS)
+
+# The table of docs/scaling.md.
+bench-fleet: model .venv/tests-installed
+	$(BIN)/python -m benchmarks.fleet --rounds $(ROUNDS)
 
 # Each row once with tiny numbers, for the exit code. One thread: the engine's threads wait for each
 # other, and would do so for minutes on a machine with other work.

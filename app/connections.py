@@ -1,4 +1,4 @@
-"""What waitress lacks: limits for slow and idle connections, and answers to half-closed ones."""
+"""What waitress lacks: limits for slow connections, answers to half-closed ones, an orderly end."""
 
 import select
 import socket

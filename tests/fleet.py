@@ -22,6 +22,7 @@ import pytest
 import requests
 
 from localdocs.collections import Collections
+from localdocs.errors import CollectionBusy
 
 from .balancer import SCALING, SERVERS, balanced
 from .server import Server
@@ -308,8 +309,16 @@ def fruit(fleet: Fleet, tmp_path: Path) -> Iterator[Path]:
     """The folder of a collection that all instances know."""
     collections = Collections(fleet.data / "localdocs")
     collections.create("Fruit", tmp_path)
+
+    def removed() -> bool:
+        try:
+            collections.remove("Fruit")
+        except CollectionBusy:  # an instance is reading
+            return False
+        return True
+
     yield tmp_path
-    collections.remove("Fruit")
+    soon(removed)
 
 
 def sources(instance: Server) -> str:
