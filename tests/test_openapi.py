@@ -80,3 +80,11 @@ def test_ranges_are_those_that_are_checked(client: FlaskClient, tmp_path: Path) 
         "temperature"
     ]
     assert temperature == {"type": ["number", "null"], "minimum": 0, "maximum": 2}
+
+
+def test_null_is_one_of_the_values_of_a_field_that_may_be_left_out(client: FlaskClient) -> None:
+    schemas = client.get("/openapi.json").json["components"]["schemas"]
+    fields = [field for schema in schemas.values() for field in schema["properties"].values()]
+    listed = [field for field in fields if "null" in field.get("type", []) and "enum" in field]
+    assert listed
+    assert all(None in field["enum"] for field in listed)

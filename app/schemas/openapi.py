@@ -150,4 +150,6 @@ def _described(converter: Any, field: fields.Field[Any], **kwargs: Any) -> dict[
         found["anyOf"] = [{"$ref": written.pop("$ref")}, {"type": "null"}]
     if kind and not field.required:
         found["type"] = [kind, "null"] if isinstance(kind, str) else [*kind, "null"]
+    if "enum" in written and not field.required:
+        found["enum"] = [*written["enum"], None]
     return found
