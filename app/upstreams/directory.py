@@ -70,7 +70,7 @@ class Upstreams:
     @property
     def absences(self) -> str:
         """Which upstreams are away, and why."""
-        return ", ".join(f"{url}: {why}" for url, why in self._away.items())
+        return ", ".join(f"{url}: {why}" for url, why in dict(self._away).items())
 
     def run(
         self, model: UpstreamModel, sampling: Mapping[str, Any], job: Job, check: Callable[[], None]

@@ -50,7 +50,7 @@ class Transport:
             response = await self._client.get(url, timeout=_GET)
             await _check(response)
             return json.loads(response.content)
-        except (httpx2.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise UpstreamUnreachable(_words(error)) from error
 
     def stream(self, url: str, body: Any, check: Callable[[], None]) -> Generator[Any]:
@@ -97,7 +97,7 @@ class Transport:
                     if event.data == "[DONE]":
                         return
                     yield json.loads(event.data)
-        except (httpx2.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             failure = UpstreamFailed if began else UpstreamUnreachable
             raise failure(_words(error)) from error
 
