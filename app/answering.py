@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _CONTEXT_FOR_SOURCE, _LEAST_SOURCES, _MOST_SOURCES = 680, 3, 8
 
 
-def respond(asked: Request, presenter_type: type[Presenter]) -> Response:
+def respond(asked: Request, presenter_type: Callable[..., Presenter]) -> Response:
     """Waits for the model and answers ``asked``, at once or as a stream.
 
     Raises what the worker, the model and its prompts raise; after the start of a stream,
@@ -57,7 +57,7 @@ def respond(asked: Request, presenter_type: type[Presenter]) -> Response:
         deltas = entry.passing(record.passing(deltas), references)
         if not asked.stream:
             return jsonify(presenter.whole(deltas))
-        return _stream(event_stream(presenter.events(deltas, job.answers)), turn.pop_all())
+        return _stream(event_stream(presenter, deltas, job.answers), turn.pop_all())
 
 
 def _job(asked: Request, model: ModelFile | UpstreamModel) -> Job:

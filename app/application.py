@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask import Config, Flask
 
-from .blueprints import chat, completions, health, metrics, models, openapi, page
+from .blueprints import chat, completions, health, metrics, models, openapi, page, responses
 from .cli import Commands
 from .errors import register_errors
 from .exchange import record_exchanges
@@ -36,7 +36,7 @@ def create_app(settings: Mapping[str, str] | None = None, *, serve: bool = False
     register_errors(app)
     chosen = service.settings
     guard(app, chosen.hosts, chosen.origins, chosen.api_keys)
-    for module in (health, metrics, models, completions, chat, openapi):
+    for module in (health, metrics, models, completions, chat, responses, openapi):
         app.register_blueprint(module.blueprint)
     if chosen.page:
         app.register_blueprint(page.blueprint)

@@ -4,7 +4,8 @@ ApiError
 ├── InvalidRequest     400, names the field
 │   ├── Unauthorized   401
 │   ├── Forbidden      403
-│   └── ModelNotFound  404
+│   ├── ModelNotFound  404
+│   └── ResponseNotFound
 ├── ModelFailed        500
 │   ├── BadGateway     502
 │   └── TooSlow        504
@@ -92,6 +93,18 @@ class ModelNotFound(InvalidRequest):
             f"The model {name[:200]!r} does not exist; GET /v1/models lists those that do.",
             "model",
             "model_not_found",
+        )
+
+
+class ResponseNotFound(InvalidRequest):
+    """A response that was given is looked for."""
+
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(
+            f"There is no response {response_id[:200]!r}: none is stored here. What POST "
+            "/v1/responses returns is all, and later requests send its output in their input."
         )
 
 
@@ -209,7 +222,6 @@ def register_errors(app: Flask) -> None:
 
 # Endpoints that programs look for and this server lacks, with what they can use instead.
 _INSTEAD = {
-    "/v1/responses": "POST /v1/chat/completions takes the same conversations",
     "/v1/embeddings": "this server has no embeddings; LocalDocs searches your folders without them",
     "/v1/messages": "POST /v1/chat/completions is OpenAI's form of it",
     "/v1/engines": "GET /v1/models lists the models",

@@ -7,10 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 from openai.types import completion_create_params
 from openai.types.chat import completion_create_params as chat_create_params
+from openai.types.responses import response_create_params
 
 from app.inference.functions import told
 from app.jobs import Calling, Function
-from app.schemas import ChatSchema, CompletionSchema
+from app.schemas import ChatSchema, CompletionSchema, ResponsesSchema
 from app.schemas.fields import Ignored, Unsupported
 
 from .server import ROOT
@@ -18,6 +19,10 @@ from .server import ROOT
 PAGE = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
 CHAT = (ChatSchema, "POST /v1/chat/completions", chat_create_params)
 COMPLETION = (CompletionSchema, "POST /v1/completions", completion_create_params)
+RESPONSE = (ResponsesSchema, "POST /v1/responses", response_create_params)
+TABLES = pytest.mark.parametrize(
+    ("schema", "heading", "params"), [CHAT, COMPLETION, RESPONSE], ids=["chat", "text", "response"]
+)
 
 
 def rows(heading: str) -> dict[str, str]:
@@ -26,18 +31,19 @@ def rows(heading: str) -> dict[str, str]:
     return dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", section, re.MULTILINE))
 
 
-@pytest.mark.parametrize(("schema", "heading", "params"), [CHAT, COMPLETION], ids=["chat", "text"])
+@TABLES
 def test_every_field_of_openais_is_in_the_table(schema: Any, heading: str, params: Any) -> None:
     names = {
         name
         for cls in vars(params).values()
-        if isinstance(cls, type) and cls.__name__.startswith("CompletionCreateParams")
+        if isinstance(cls, type)
+        and cls.__name__.startswith(("CompletionCreateParams", "ResponseCreateParams"))
         for name in cls.__annotations__
     }
     assert names == rows(heading).keys()
 
 
-@pytest.mark.parametrize(("schema", "heading", "params"), [CHAT, COMPLETION], ids=["chat", "text"])
+@TABLES
 def test_the_table_says_what_the_server_does(schema: Any, heading: str, params: Any) -> None:
     kinds = {Ignored: "ignored", Unsupported: "refused"}
     fields = schema(max_n=8).fields
@@ -50,7 +56,15 @@ def test_the_prompt_for_functions_is_the_one_that_is_shown() -> None:
     assert f"```\n{told(Calling([function]))}\n```" in PAGE
 
 
-def test_a_refusal_has_the_words_of_the_table(client: FlaskClient) -> None:
-    body = {"model": "m", "prompt": "x", "suffix": "y"}
-    message = client.post("/v1/completions", json=body).json["error"]["message"]
-    assert message.removeprefix("suffix: ").split(";")[0] in PAGE
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("completions", "suffix"),
+        *(("responses", name) for name, said in rows(RESPONSE[1]).items() if said == "refused"),
+    ],
+)
+def test_a_refusal_has_the_words_of_the_table(client: FlaskClient, path: str, name: str) -> None:
+    body = {"prompt" if path == "completions" else "input": "x", name: "y"}
+    message = client.post(f"/v1/{path}", json=body).json["error"]["message"]
+    refusal = message.removeprefix(f"{name}: ").split(";")[0]
+    assert f"| `{name}` | refused | {refusal} |" in PAGE

@@ -5,7 +5,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.errors import api_error_of
-from app.presenters.base import Event
+from app.pieces import Delta
+from app.presenters import ChatPresenter, Shown
 from app.presenters.event_stream import event_stream
 
 
@@ -30,6 +31,8 @@ def test_an_unknown_path_is_a_404_in_the_envelope(client: FlaskClient) -> None:
         ("/models/tiny", "/v1/models/tiny"),
         ("/chat/completions", "/v1/chat/completions"),
         ("/completions/", "/v1/completions"),
+        ("/responses", "/v1/responses"),
+        ("/responses/resp_1/input_items", "/v1/responses/resp_1/input_items"),
         ("/v1/v1/chat/completions", "/v1/chat/completions"),
         ("/v1/health", "/health"),
         ("/v1/openapi.json", "/openapi.json"),
@@ -48,9 +51,7 @@ def test_a_misplaced_endpoint_is_a_404_that_says_where_it_is(
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/v1/responses", "POST /v1/chat/completions"),
-        ("/v1/responses/resp_1", "POST /v1/chat/completions"),
-        ("/responses", "POST /v1/chat/completions"),
+        ("/v1/threads/runs", "POST /v1/chat/completions"),
         ("/v1/embeddings", "LocalDocs"),
         ("/v1/engines/x/embeddings", "GET /v1/models"),
         ("/v1/audio/speech", "text only"),
@@ -107,12 +108,12 @@ def test_a_fault_of_the_server_is_logged_and_not_shown(
 def test_an_error_after_the_start_of_a_stream_is_its_last_event(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def events() -> Iterator[Event]:
-        yield Event({"a": 1})
+    def deltas() -> Iterator[Delta]:
+        yield Delta(0, ["Hi"])
         raise RuntimeError("secret detail")
 
-    first, last = event_stream(events())
-    assert first == 'data: {"a":1}\n\n'
+    *_, before, last = event_stream(ChatPresenter("m", Shown()), deltas(), 1)
+    assert '"content":"Hi"' in before
     assert last.startswith('event: error\ndata: {"error":{"message":"The server failed;')
     assert "secret detail" not in last
     assert "secret detail" in caplog.text

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from app.application import create_app
-from app.schemas import ChatSchema, CompletionSchema
+from app.schemas import ChatSchema, CompletionSchema, ResponsesSchema
 
 from .tiny_gguf import write_tiny_gguf
 
@@ -32,6 +32,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Any:
 OPERATIONS = [
     ("/v1/chat/completions", "POST"),
     ("/v1/completions", "POST"),
+    ("/v1/responses", "POST"),
     ("/v1/models", "GET"),
     ("/v1/models/{name}", "GET"),
     ("/health", "GET"),
@@ -47,7 +48,7 @@ def test_every_path_is_known(api: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "method", "mode"),
     [(*operation, schemathesis.GenerationMode.POSITIVE) for operation in OPERATIONS]
-    + [(*operation, schemathesis.GenerationMode.NEGATIVE) for operation in OPERATIONS[:2]],
+    + [(*operation, schemathesis.GenerationMode.NEGATIVE) for operation in OPERATIONS[:3]],
 )
 def test_requests_made_from_the_document_are_answered_as_it_says(
     api: Any, path: str, method: str, mode: Any
@@ -73,6 +74,7 @@ def test_the_document_has_every_field_of_the_schemas(client: FlaskClient) -> Non
     schemas = client.get("/openapi.json").json["components"]["schemas"]
     assert schemas["Chat"]["properties"].keys() == ChatSchema(8).fields.keys()
     assert schemas["Completion"]["properties"].keys() == CompletionSchema(8).fields.keys()
+    assert schemas["Responses"]["properties"].keys() == ResponsesSchema(8).fields.keys()
 
 
 def test_ranges_are_those_that_are_checked(client: FlaskClient, tmp_path: Path) -> None:

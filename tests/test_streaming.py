@@ -6,7 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.exceptions import Cancelled
-from app.presenters.base import Event
+from app.pieces import Delta
+from app.presenters import ChatPresenter, Shown
 from app.presenters.event_stream import event_stream
 
 from .conftest import counts
@@ -95,11 +96,12 @@ def test_every_answer_of_a_chat_is_opened_with_the_role(client: FlaskClient) -> 
 
 
 def test_a_stream_whose_client_left_just_ends() -> None:
-    def events() -> Iterator[Event]:
-        yield Event({})
+    def deltas() -> Iterator[Delta]:
+        yield Delta(0, ["Hi"])
         raise Cancelled
 
-    assert list(event_stream(events())) == ["data: {}\n\n"]
+    *_, last = event_stream(ChatPresenter("m", Shown()), deltas(), 1)
+    assert json.loads(last.removeprefix("data: "))["choices"][0]["delta"] == {"content": "Hi"}
 
 
 @BOTH

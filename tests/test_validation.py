@@ -249,17 +249,17 @@ def test_a_token_id_that_the_model_does_not_have_is_refused(
         ),
         (
             [{"role": "user", "content": ["a"]}],
-            "messages[0].content",
+            "messages[0].content[0]",
             'a part must be an object with a type: "a".',
         ),
         (
             [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
-            "messages[0].content",
+            "messages[0].content[0]",
             "the model reads text only, not 'image_url'.",
         ),
         (
             [{"role": "user", "content": [{"type": "text", "text": 5}]}],
-            "messages[0].content",
+            "messages[0].content[0]",
             'a part\'s text must be a string: {"type": "text", "text": 5}.',
         ),
         (

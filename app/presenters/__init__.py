@@ -3,5 +3,13 @@
 from .base import Presenter, Shown
 from .chat import ChatPresenter, PageChatPresenter
 from .completions import CompletionPresenter
+from .responses import ResponsesPresenter
 
-__all__ = ["ChatPresenter", "CompletionPresenter", "PageChatPresenter", "Presenter", "Shown"]
+__all__ = [
+    "ChatPresenter",
+    "CompletionPresenter",
+    "PageChatPresenter",
+    "Presenter",
+    "ResponsesPresenter",
+    "Shown",
+]

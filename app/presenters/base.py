@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..pieces import Delta, FinishReason, Piece, TokenLogProbability
+from ..errors import ApiError
+from ..pieces import Delta, FinishReason, LogProbability, Piece, TokenLogProbability
 
 Object = dict[str, Any]
 
@@ -42,11 +43,11 @@ class Shown:
 
 
 class Presenter(ABC):
-    """One response. The subclasses say what a choice of their endpoint looks like."""
+    """One response."""
 
     id_prefix: str
-    whole_object: str
-    chunk_object: str
+    # Whether OpenAI's streams of this kind have an event behind the last one.
+    ends_with_done = True
     # API clients get GPT4All's objects. Where the user's files are is for the page.
     hidden_of_references: Sequence[str] = ("collection", "path")
 
@@ -60,12 +61,42 @@ class Presenter(ABC):
         self._shown = shown
         self._references = [self._public(reference) for reference in references] or None
         self._head = {
-            "id": id_ or f"{self.id_prefix}-{uuid.uuid4().hex}",
+            "id": id_ or f"{self.id_prefix}{uuid.uuid4().hex}",
             "created": int(time.time()),
             "model": model,
         }
         self._prompt_tokens = self._cached_tokens = 0
         self._completion_tokens = self._reasoning_tokens = 0
+
+    @abstractmethod
+    def whole(self, deltas: Iterable[Delta]) -> Object:
+        """The response object of a plain request."""
+
+    @abstractmethod
+    def events(self, deltas: Iterable[Delta], count: int) -> Iterator[Event]:
+        """The events of a stream of ``count`` answers."""
+
+    def failing(self, error: ApiError) -> Iterator[Event]:
+        """The last events of a stream that fails."""
+        yield Event(error.envelope, "error")
+
+    def _public(self, reference: Object) -> Object:
+        return {k: v for k, v in reference.items() if k not in self.hidden_of_references}
+
+    def _counted(self, deltas: Iterable[Delta]) -> Iterator[Delta]:
+        for delta in deltas:
+            self._prompt_tokens += delta.prompt_tokens
+            self._completion_tokens += delta.tokens
+            self._cached_tokens += delta.cached
+            self._reasoning_tokens += delta.reasoning_tokens
+            yield delta
+
+
+class ChoicesPresenter(Presenter):
+    """Answers as ``choices``. The subclasses say what a choice of their endpoint looks like."""
+
+    whole_object: str
+    chunk_object: str
 
     def whole(self, deltas: Iterable[Delta]) -> Object:
         """The response object of a plain request."""
@@ -93,17 +124,6 @@ class Presenter(ABC):
         if self._shown.include_usage:
             yield Event({**head, "choices": [], "usage": self._usage()})
 
-    def _public(self, reference: Object) -> Object:
-        return {k: v for k, v in reference.items() if k not in self.hidden_of_references}
-
-    def _counted(self, deltas: Iterable[Delta]) -> Iterator[Delta]:
-        for delta in deltas:
-            self._prompt_tokens += delta.prompt_tokens
-            self._completion_tokens += delta.tokens
-            self._cached_tokens += delta.cached
-            self._reasoning_tokens += delta.reasoning_tokens
-            yield delta
-
     def _usage(self) -> Object:
         thought = {"reasoning_tokens": self._reasoning_tokens}
         return {
@@ -125,3 +145,15 @@ class Presenter(ABC):
     @abstractmethod
     def _pieces(self, delta: Delta) -> Iterator[Object]:
         """What a stream sends for a delta of an answer, and at the answer's end."""
+
+
+def logprobs_of(tokens: Iterable[TokenLogProbability]) -> list[Object]:
+    """The tokens as chats and responses show them."""
+    return [
+        {**_token(token), "top_logprobs": [_token(other) for other in token.top or ()]}
+        for token in tokens
+    ]
+
+
+def _token(token: LogProbability) -> Object:
+    return {"token": token.text, "logprob": token.value, "bytes": list(token.data)}

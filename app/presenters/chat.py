@@ -6,19 +6,18 @@ from ..pieces import (
     CallPiece,
     Delta,
     FinishReason,
-    LogProbability,
     Piece,
     Thought,
     TokenLogProbability,
     text_of,
 )
-from .base import Gathered, Object, Presenter
+from .base import ChoicesPresenter, Gathered, Object, logprobs_of
 
 
-class ChatPresenter(Presenter):
+class ChatPresenter(ChoicesPresenter):
     """``chat.completion``. ``references`` is null if there are no sources."""
 
-    id_prefix = "chatcmpl"
+    id_prefix = "chatcmpl-"
     whole_object = "chat.completion"
     chunk_object = "chat.completion.chunk"
 
@@ -87,21 +86,13 @@ class ChatPresenter(Presenter):
     def _logprobs(self, found: Sequence[TokenLogProbability]) -> Object | None:
         if not self._shown.logprobs:
             return None
-        content = [
-            {**_token(token), "top_logprobs": [_token(other) for other in token.top or ()]}
-            for token in found
-        ]
-        return {"content": content, "refusal": None}
+        return {"content": logprobs_of(found), "refusal": None}
 
 
 class PageChatPresenter(ChatPresenter):
     """For the page, whose user may know where the files are."""
 
     hidden_of_references = ()
-
-
-def _token(token: LogProbability) -> Object:
-    return {"token": token.text, "logprob": token.value, "bytes": list(token.data)}
 
 
 def _chat_chunk(index: int, delta: Object) -> Object:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from ..pieces import Delta, FinishReason, TokenLogProbability, text_of
-from .base import Gathered, Object, Presenter
+from .base import ChoicesPresenter, Gathered, Object
 
 
-class CompletionPresenter(Presenter):
+class CompletionPresenter(ChoicesPresenter):
     """``text_completion``. Its chunks look like the whole object."""
 
-    id_prefix = "cmpl"
+    id_prefix = "cmpl-"
     whole_object = chunk_object = "text_completion"
 
     def _choice(self, index: int, answer: Gathered) -> Object:

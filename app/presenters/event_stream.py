@@ -8,21 +8,25 @@ from collections.abc import Iterable, Iterator
 
 from ..errors import api_error_of
 from ..exceptions import Cancelled
-from .base import Event
+from ..pieces import Delta
+from .base import Event, Presenter
 
 
-def event_stream(events: Iterable[Event]) -> Iterator[str]:
-    """The text of each event, then ``[DONE]``. An error becomes a last event, named ``error``."""
+def event_stream(presenter: Presenter, deltas: Iterable[Delta], answers: int) -> Iterator[str]:
+    """The text of each of the ``presenter``'s events, then ``[DONE]`` where OpenAI sends it.
+
+    An error becomes the last events.
+    """
     try:
-        for event in events:
-            yield _text(event)
+        yield from map(_text, presenter.events(deltas, answers))
     except Cancelled:
         return
     # The status line was already sent, so an error can only be reported here.
     except Exception as error:
-        yield _text(Event(api_error_of(error).envelope, "error"))
+        yield from map(_text, presenter.failing(api_error_of(error)))
         return
-    yield "data: [DONE]\n\n"
+    if presenter.ends_with_done:
+        yield "data: [DONE]\n\n"
 
 
 def _text(event: Event) -> str:

@@ -5,6 +5,7 @@ from .completions import CompletionSchema
 from .generation import Request
 from .loading import load
 from .model_settings import ModelSettingsFiles
+from .responses import ResponsesSchema
 from .settings import Settings, SettingsError, read_settings
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "CompletionSchema",
     "ModelSettingsFiles",
     "Request",
+    "ResponsesSchema",
     "Settings",
     "SettingsError",
     "load",

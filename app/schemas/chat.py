@@ -12,34 +12,14 @@ from marshmallow import (
     validates_schema,
 )
 
-from ..jobs import Conversation, Grammar, Job
-from .fields import (
-    Boolean,
-    Ignored,
-    Integer,
-    JsonObjectField,
-    List,
-    MessageText,
-    Text,
-    TokenLimit,
-    Unsupported,
-    between,
-)
-from .functions import (
-    CallFunctionSchema,
-    CallSchema,
-    FunctionSchema,
-    ToolChoice,
-    ToolSchema,
-    calling_of,
-)
-from .generation import GenerationSchema, Request, asked_grammar, request_of
+from .conversations import FUNCTIONS, ConversationSchema, Effort, conversation_request
+from .fields import Boolean, Ignored, List, MessageText, Text, TokenLimit, Unsupported
+from .functions import CallFunctionSchema, CallSchema, FunctionSchema, ToolChoice
+from .generation import Request
 from .loading import JsonObject
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _KEPT = ("name", "tool_call_id", "reasoning_content")
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_FUNCTIONS = validate.Length(max=128, error="must have at most {max} functions.")
 
 
 class MessageSchema(JsonObject):
@@ -84,7 +64,7 @@ class MessageSchema(JsonObject):
         return {**message, **({"tool_calls": calls} if calls else {}), **kept}
 
 
-class ChatSchema(GenerationSchema):
+class ChatSchema(ConversationSchema):
     """Loads a `Request` that has a conversation."""
 
     messages = List(
@@ -95,34 +75,18 @@ class ChatSchema(GenerationSchema):
     )
     max_completion_tokens = TokenLimit()
 
-    chat_template_kwargs = JsonObjectField(load_default=dict)
-    enable_thinking = Boolean()
-    reasoning_effort = Text(validate=validate.OneOf(_EFFORTS, error="must be one of {choices}."))
+    reasoning_effort = Effort()
 
     audio = Unsupported()
-    best_of = Unsupported(1)
-    echo = Unsupported()
-    suffix = Unsupported()
-    tools = List(fields.Nested(ToolSchema), validate=_FUNCTIONS)
-    tool_choice = ToolChoice("none", "auto", "required", nested=True)
-    parallel_tool_calls = Boolean()
-    functions = List(fields.Nested(FunctionSchema), validate=_FUNCTIONS)
+    functions = List(fields.Nested(FunctionSchema), validate=FUNCTIONS)
     function_call = ToolChoice("none", "auto", nested=False)
 
     logprobs = Boolean(load_default=False)
     modalities = Unsupported(["text"])
-    moderation = Unsupported()
-    top_logprobs = Integer(validate=between(0, 20))
     web_search_options = Unsupported()
 
     metadata = Ignored()
     prediction = Ignored()
-    prompt_cache_key = Ignored()
-    prompt_cache_options = Ignored()
-    prompt_cache_retention = Ignored()
-    safety_identifier = Ignored()
-    service_tier = Ignored()
-    store = Ignored()
     verbosity = Ignored()
 
     @validates_schema
@@ -142,19 +106,5 @@ class ChatSchema(GenerationSchema):
     def _make(self, data: dict[str, Any], **kwargs: Any) -> Request:
         data["top_logprobs"] = data.get("top_logprobs", 0) if data["logprobs"] else None
         limit = data.get("max_tokens", data.get("max_completion_tokens"))
-        calling = calling_of(data)
-        grammar: tuple[str, Grammar | None] = asked_grammar(data)
-        if calling is not None:
-            if grammar[0] not in ("", "response_format"):
-                raise ValidationError("cannot be used together with tools.", grammar[0])
-            grammar = "functions" if data.get("functions") else "tools", calling
-        variables = dict(data["chat_template_kwargs"])
-        if (effort := data.get("reasoning_effort")) == "none":
-            variables["enable_thinking"] = False
-        elif effort is not None:
-            variables["reasoning_effort"] = effort
-        if "enable_thinking" in data:
-            variables["enable_thinking"] = data["enable_thinking"]
-        job = Job(conversation=Conversation(data["messages"], calling, variables))
-        legacy = bool(data.get("functions"))
-        return request_of(data, job, "messages", limit, grammar, legacy_call=legacy)
+        effort = data.get("reasoning_effort")
+        return conversation_request(data, data["messages"], "messages", limit, effort)

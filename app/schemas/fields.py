@@ -27,7 +27,7 @@ def between(low: float | None = None, high: float | None = None) -> validate.Ran
 class JsonField(fields.Field[Any]):
     """A field whose `_read` gets only the JSON value, and raises `ValidationError`."""
 
-    default_error_messages = {"required": "is required."}
+    default_error_messages = {"required": "is required.", "null": "must not be null."}
     # A JSON Schema of what `_read` accepts, which apispec cannot see.
     openapi: Mapping[str, Any] = {}
 
@@ -196,9 +196,14 @@ class LogitBias(JsonField):
     """
 
     openapi = {
-        "type": "object",
-        "propertyNames": {"pattern": "^[0-9]{1,9}$"},
-        "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100},
+        "anyOf": [
+            {
+                "type": ["object", "null"],
+                "propertyNames": {"pattern": "^[0-9]{1,9}$"},
+                "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100},
+            },
+            {"type": "array", "items": {"type": "array", "minItems": 2, "maxItems": 2}},
+        ]
     }
 
     most = 1000
@@ -299,7 +304,13 @@ class MessageText(JsonField):
             return value
         if not isinstance(value, list):
             raise ValidationError(f"must be a string or a list of parts, not {shown(value)}.")
-        return "\n".join(text for text in map(self._part, value) if text is not None)
+        texts = []
+        for place, part in enumerate(value):
+            try:
+                texts.append(self._part(part))
+            except ValidationError as error:
+                raise ValidationError({place: error.messages}) from error
+        return "\n".join(text for text in texts if text is not None)
 
     @staticmethod
     def _part(part: Any) -> str | None:

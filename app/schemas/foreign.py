@@ -58,19 +58,19 @@ _BESIDE = frozenset(
     {
         "add_bos_token", "add_special_tokens", "allow_fallbacks", "api_server", "api_type",
         "backend_sampling", "cache_control", "cache_prompt", "cache_salt", "chat_id",
-        "context_overflow_policy", "conversation_id", "data_parallel_rank", "debug", "details",
-        "draft_model", "draft_num_predict", "extra_body", "extra_headers", "extra_key",
-        "features", "genkey", "grammar_retain_state", "guided_decoding_backend",
+        "client_metadata", "context_overflow_policy", "conversation_id", "data_parallel_rank",
+        "debug", "details", "draft_model", "draft_num_predict", "extra_body", "extra_headers",
+        "extra_key", "features", "genkey", "grammar_retain_state", "guided_decoding_backend",
         "guided_whitespace_pattern", "id_slot", "incremental_output", "keep_alive",
         "kv_transfer_params", "legacy_api", "main_gpu", "max_context_length", "max_retries",
         "mm_processor_kwargs", "models", "n_cache_reuse", "n_discard", "n_keep", "n_probs",
         "num_batch", "num_ctx", "num_gpu", "num_keep", "num_retries", "num_thread", "options",
         "plugins", "post_sampling_probs", "priority", "prompt_logprobs", "provider",
         "reasoning_split", "request_id", "request_timeout", "response_fields", "result_format",
-        "rid", "route", "safe_mode", "safe_prompt", "session_id", "skip_special_tokens",
-        "slot_id", "spaces_between_special_tokens", "stream_interval", "timeout",
-        "timings_per_token", "top_n_tokens", "transforms", "trim_stop", "truncation_length",
-        "ttl", "usage", "use_mlock", "use_mmap", "verbose",
+        "rid", "route", "safe_mode", "safe_prompt", "session_id", "skip_special_tokens", "slot_id",
+        "spaces_between_special_tokens", "stream_interval", "timeout", "timings_per_token",
+        "top_n_tokens", "transforms", "trim_stop", "truncation_length", "ttl", "usage", "use_mlock",
+        "use_mmap", "verbose",
     }
 )  # fmt: skip
 IGNORED = _SAMPLERS | _THINKING | _BESIDE

@@ -1,4 +1,4 @@
-"""A chat's fields for functions, in OpenAI's new form (``tools``) and its old (``functions``)."""
+"""The fields for functions, in OpenAI's new form (``tools``) and its old (``functions``)."""
 
 import json
 from collections.abc import Mapping
@@ -47,7 +47,11 @@ class ToolSchema(JsonObject):
 
     type = Text(
         load_default="function",
-        validate=validate.Equal("function", error="only functions can be called."),
+        validate=validate.Equal(
+            "function",
+            error="only functions can be called. Leave out the tools of OpenAI's servers, or offer "
+            "functions that do the same.",
+        ),
     )
     function = fields.Nested(FunctionSchema, required=True, error_messages=_REQUIRED)
 
@@ -150,7 +154,7 @@ def calling_of(data: Mapping[str, Any]) -> Calling | None:
                 f"there is no function {shown(choice['name'])} in {field}.", choice_field
             )
         return Calling(functions, required=True)
-    wanted = data.get("response_format")
+    wanted = data.get("response_format") or data.get("text")
     return Calling(
         functions,
         required=choice == "required",

@@ -1,4 +1,4 @@
-"""What the requests of both endpoints have in common."""
+"""What the requests of all endpoints have in common."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,9 @@ from .fields import (
 from .grammar_fields import ChoiceAnswer, GbnfAnswer, JsonSchema, JsonSchemaAnswer, RegexAnswer
 from .loading import JsonObject, RequestSchema
 
-_GRAMMAR_FIELDS = ("grammar", "json_schema", "guided_regex", "guided_choice", "response_format")
+# In which chats and completions, and in which responses say that answers shall be JSON.
+FORMAT_FIELDS = ("response_format", "text")
+_GRAMMAR_FIELDS = ("grammar", "json_schema", "guided_regex", "guided_choice", *FORMAT_FIELDS)
 _FORMATS = ("text", "json_object", "json_schema")
 
 
@@ -81,12 +83,14 @@ class ResponseFormatSchema(JsonObject):
         load_default="text", validate=validate.OneOf(_FORMATS, error="must be one of {choices}.")
     )
     json_schema = fields.Nested(JsonSchemaSchema)
-    schema = JsonSchema()  # where llama.cpp expects it
+    schema = JsonSchema()  # where llama.cpp and OpenAI's responses expect it
+
+    _missing = "json_schema"
 
     @validates_schema
     def _check_schema(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["type"] == "json_schema" and not {"json_schema", "schema"} & data.keys():
-            raise ValidationError("is required.", "json_schema")
+            raise ValidationError("is required.", self._missing)
 
     @post_load
     def _make(self, data: dict[str, Any], **kwargs: Any) -> JsonText | None:
@@ -123,7 +127,7 @@ class OthersSchema(RequestSchema):
 
 
 class GenerationSchema(SamplingSchema, OthersSchema):
-    """The fields that completions and chat completions share. ``max_n`` bounds ``n``."""
+    """The fields that all endpoints share. ``max_n`` bounds ``n``."""
 
     model = Text(load_default="")
     max_tokens = TokenLimit()

@@ -10,6 +10,7 @@ from .. import __version__
 from .chat import ChatSchema
 from .completions import CompletionSchema
 from .fields import Ignored, JsonField, Unsupported
+from .responses import ITEMS, Input, ResponsesSchema
 
 _TEXT = {"type": "string"}
 _NULLABLE_TEXT = {"type": ["string", "null"]}
@@ -45,20 +46,47 @@ _MODELS = {
     "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": _MODEL}},
 }
 _EVENT = {"type": "object", "properties": {"event": _TEXT, "data": _TEXT}}
-_USAGE = {
+
+
+def _usage(prompt: str, completion: str) -> dict[str, Any]:
+    """What an answer took, with OpenAI's names for the tokens of its prompt and of itself."""
+    counted = {"type": "object", "additionalProperties": {"type": "integer"}}
+    return {
+        "type": "object",
+        "required": [prompt, completion, "total_tokens"],
+        "properties": {f"{prompt}_details": counted, f"{completion}_details": counted},
+        "additionalProperties": {"type": "integer"},
+    }
+
+
+def _choices(kind: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["id", "object", "created", "model", "choices", "usage"],
+        "properties": {
+            "id": _TEXT,
+            "object": {"const": kind},
+            "created": {"type": "integer"},
+            "model": _TEXT,
+            "choices": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+            "usage": _usage("prompt_tokens", "completion_tokens"),
+        },
+    }
+
+
+_RESPONSE = {
     "type": "object",
-    "required": ["prompt_tokens", "completion_tokens", "total_tokens"],
+    "required": ["id", "object", "created_at", "model", "status", "output", "usage", "store"],
     "properties": {
-        "prompt_tokens_details": {
-            "type": "object",
-            "properties": {"cached_tokens": {"type": "integer"}},
-        },
-        "completion_tokens_details": {
-            "type": "object",
-            "properties": {"reasoning_tokens": {"type": "integer"}},
-        },
+        "id": _TEXT,
+        "object": {"const": "response"},
+        "created_at": {"type": "integer"},
+        "model": _TEXT,
+        "status": {"enum": ["completed", "incomplete"]},
+        "output": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+        "usage": _usage("input_tokens", "output_tokens"),
+        "store": {"const": False},
     },
-    "additionalProperties": {"type": "integer"},
 }
 
 
@@ -70,11 +98,15 @@ def openapi_document(max_n: int) -> dict[str, Any]:
     plugin.converter.add_attribute_function(_described)  # type: ignore[no-untyped-call]
     spec.path(
         "/v1/chat/completions",
-        operations=_posts(ChatSchema(max_n), "chat.completion", "Answer a conversation."),
+        operations=_posts(ChatSchema(max_n), _choices("chat.completion"), "Answer a conversation."),
+    )
+    spec.path(
+        "/v1/responses",
+        operations=_posts(ResponsesSchema(max_n), _RESPONSE, "Answer a conversation."),
     )
     spec.path(
         "/v1/completions",
-        operations=_posts(CompletionSchema(max_n), "text_completion", "Continue a text."),
+        operations=_posts(CompletionSchema(max_n), _choices("text_completion"), "Continue a text."),
     )
     spec.path("/v1/models", operations=_gets("The models.", _MODELS))
     name = {"in": "path", "name": "name", "required": True, "schema": {**_TEXT, "minLength": 1}}
@@ -88,19 +120,7 @@ def openapi_document(max_n: int) -> dict[str, Any]:
     return document
 
 
-def _posts(schema: Any, kind: str, summary: str) -> dict[str, Any]:
-    answer = {
-        "type": "object",
-        "required": ["id", "object", "created", "model", "choices", "usage"],
-        "properties": {
-            "id": _TEXT,
-            "object": {"const": kind},
-            "created": {"type": "integer"},
-            "model": _TEXT,
-            "choices": {"type": "array", "minItems": 1, "items": {"type": "object"}},
-            "usage": _USAGE,
-        },
-    }
+def _posts(schema: Any, answer: dict[str, Any], summary: str) -> dict[str, Any]:
     return {
         "post": {
             "summary": summary,
@@ -139,6 +159,10 @@ def _described(converter: Any, field: fields.Field[Any], **kwargs: Any) -> dict[
     found: dict[str, Any] = {}
     if isinstance(field, JsonField):
         found = dict(field.openapi)
+    if isinstance(field, Input):
+        items = [converter.resolve_nested_schema(schema) for schema in ITEMS.values()]
+        listed = {"type": "array", "minItems": 1, "items": {"anyOf": items}}
+        found = {"anyOf": [_TEXT, listed]}
     if isinstance(field, Unsupported):
         found["description"] = "Not supported by this server."
     if isinstance(field, Ignored):
