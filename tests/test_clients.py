@@ -102,16 +102,19 @@ def test_llm(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize("python", [sys.executable, PROGRAMS / "python"], ids=["newest", "older"])
 def test_the_messages_of_openais_helpers_go_back(server: Server, python: str | Path) -> None:
     found = answers(server, python, CLIENTS / "openai_client.py")
-    assert found["parse"]["parsed"] == ANN
-    assert found["stream"]["calls"] == [{"name": "Ann"}]
-    for way in "parse", "stream":
-        assert found[way]["grown"] > 0
-        assert found[way]["text"]
+    for api in "", "responses.":
+        parse, stream = found[f"{api}parse"], found[f"{api}stream"]
+        assert parse["parsed"] == ANN
+        assert stream["calls"] == [{"name": "Ann"}]
+        for way in parse, stream:
+            assert way["grown"] > 0
+            assert way["text"]
 
 
 @python_clients
-def test_openai_agents(server: Server) -> None:
-    found = answers(server, PROGRAMS / "python", CLIENTS / "agents_client.py")
+@pytest.mark.parametrize("api", ["default", "chat_completions"])
+def test_openai_agents(server: Server, api: str) -> None:
+    found = answers(server, PROGRAMS / "python", CLIENTS / "agents_client.py", more=(api,))
     steps = ["tool_call_item", "tool_call_output_item", "message_output_item"]
     assert found["plain"] == found["streamed"] == steps
     assert found["asked"] == ["Paris", "Paris"]
@@ -188,8 +191,9 @@ def test_the_messages_of_nodes_helpers_go_back(server: Server, release: str) -> 
 
 
 @node_client
-def test_the_ai_sdk(server: Server) -> None:
-    found = answers(server, "node", CLIENTS / "ai_sdk_client.mjs")
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_the_ai_sdk(server: Server, api: str) -> None:
+    found = answers(server, "node", CLIENTS / "ai_sdk_client.mjs", more=(api,))
     assert found["chat"] == found["stream"]
     assert found["chat"].startswith("Hello")
     assert found["object"] == found["streamed object"] == ANN

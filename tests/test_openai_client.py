@@ -1,9 +1,11 @@
 """OpenAI's own client against the real server."""
 
+import asyncio
 from collections.abc import Iterator
 
 import openai
 import pytest
+from pydantic import BaseModel
 
 from .conftest import DEFAULT_MODEL
 from .server import Server
@@ -141,3 +143,79 @@ def test_a_begun_answer_is_continued(client: openai.OpenAI) -> None:
         model=DEFAULT_MODEL, messages=[*QUESTION, begun], temperature=0, max_tokens=3
     )
     assert answer.choices[0].message.content.startswith(" Paris")
+
+
+def test_a_response_is_streamed_as_it_would_be_answered(client: openai.OpenAI) -> None:
+    how = {"model": DEFAULT_MODEL, "input": QUESTION, "temperature": 0}
+    plain = client.responses.create(**how)
+    assert "Paris" in plain.output_text
+    assert plain.status == "completed"
+    with client.responses.create(**how, stream=True) as stream:
+        events = list(stream)
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    pieces = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(pieces) == plain.output_text
+    assert events[-1].type == "response.completed"
+    assert events[-1].response.usage.total_tokens == plain.usage.total_tokens
+
+
+def test_the_stream_helper_gathers_what_a_plain_response_has(client: openai.OpenAI) -> None:
+    logprobs = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
+    how = {"model": DEFAULT_MODEL, "input": QUESTION, "temperature": 0, **logprobs}
+    [plain] = client.responses.create(**how).output[0].content
+    with client.responses.stream(**how) as stream:
+        snapshots = [e.snapshot for e in stream if e.type == "response.output_text.delta"]
+        final = stream.get_final_response()
+    [streamed] = final.output[0].content
+    assert snapshots[-1] == streamed.text == plain.text
+    assert streamed.logprobs == plain.logprobs
+    assert "".join(token.token for token in streamed.logprobs) == streamed.text
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+def test_a_response_is_parsed(client: openai.OpenAI) -> None:
+    how = {"model": DEFAULT_MODEL, "input": "Ann is 41 years old.", "text_format": Person}
+    assert client.responses.parse(**how, temperature=0).output_parsed == Person(name="Ann", age=41)
+
+
+def test_a_response_calls_a_function_whose_result_goes_back(client: openai.OpenAI) -> None:
+    how = {"model": DEFAULT_MODEL, "tools": [{"type": "function", **GREET["function"]}]}
+    first = client.responses.create(**how, input=QUESTION, tool_choice="required")
+    [call] = first.output
+    assert (call.type, call.name) == ("function_call", "greet")
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "Paris"}
+    second = client.responses.create(
+        **how, input=[*QUESTION, call, result], max_output_tokens=5, temperature=0
+    )
+    assert second.usage.input_tokens > first.usage.input_tokens
+
+
+async def _asked_and_streamed(url: str) -> tuple[str, str]:
+    how = {"model": DEFAULT_MODEL, "input": QUESTION, "temperature": 0}
+    async with openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+        plain = await client.responses.create(**how)
+        async with client.responses.stream(**how) as stream:
+            final = await stream.get_final_response()
+    return plain.output_text, final.output_text
+
+
+def test_the_asynchronous_client_gets_the_same(server: Server) -> None:
+    plain, streamed = asyncio.run(_asked_and_streamed(f"{server.url}/v1"))
+    assert "Paris" in plain
+    assert plain == streamed
+
+
+def test_what_is_not_stored_is_an_error_that_says_so(client: openai.OpenAI) -> None:
+    given = client.responses.create(model="m", input="Hi", max_output_tokens=2)
+    assert given.store is False
+    with pytest.raises(openai.NotFoundError, match="none is stored here"):
+        client.responses.retrieve(given.id)
+    with pytest.raises(openai.NotFoundError, match="none is stored here"):
+        client.responses.delete(given.id)
+    with pytest.raises(openai.BadRequestError, match="input must have the whole") as error:
+        client.responses.create(model="m", input="Hi", previous_response_id=given.id)
+    assert error.value.param == "previous_response_id"

@@ -5,14 +5,15 @@ import json
 import sys
 
 import agents
-from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, Runner
+from agents import Agent, ModelSettings, Runner
 from openai import AsyncOpenAI
 
-url, name = sys.argv[1:]
+url, name, api = sys.argv[1:]
 # Otherwise it sends the trace of every run to OpenAI.
 agents.set_tracing_disabled(True)
-client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
-model = OpenAIChatCompletionsModel(name, openai_client=client)
+agents.set_default_openai_client(AsyncOpenAI(base_url=url, api_key="none", max_retries=0))
+if api != "default":
+    agents.set_default_openai_api(api)
 asked = []
 
 
@@ -24,9 +25,9 @@ def get_weather(city: str) -> str:
 
 
 def agent(**how):
-    settings = ModelSettings(temperature=0, max_tokens=40, **how)
+    settings = ModelSettings(temperature=0, max_tokens=200, **how)
     tools = [get_weather]
-    return Agent("Helper", "Be brief.", model=model, model_settings=settings, tools=tools)
+    return Agent("Helper", "Be brief.", model=name, model_settings=settings, tools=tools)
 
 
 def kinds(result):

@@ -1,14 +1,17 @@
 // What Vercel's AI SDK makes of this server; prints its answers as JSON.
+import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateObject, generateText, jsonSchema, stepCountIs, streamObject, streamText, tool } from "ai";
 
-const [url, name] = process.argv.slice(2);
+const [url, name, api] = process.argv.slice(2);
 globalThis.AI_SDK_LOG_WARNINGS = false;
 
-const provider = (more) => createOpenAICompatible({ name: "local", baseURL: url, ...more });
-const model = provider()(name);
-// Without this it asks for any JSON object, and describes the schema in words.
-const strict = provider({ supportsStructuredOutputs: true, includeUsage: true })(name);
+const compatible = (more) => createOpenAICompatible({ name: "local", baseURL: url, ...more })(name);
+const responses = createOpenAI({ baseURL: url, apiKey: "none" })(name);
+const model = api === "responses" ? responses : compatible();
+// Without this the compatible one asks for any JSON object, and describes the schema in words.
+const strict =
+  api === "responses" ? responses : compatible({ supportsStructuredOutputs: true, includeUsage: true });
 const how = { model, temperature: 0, maxOutputTokens: 60, maxRetries: 0 };
 const hello = { ...how, prompt: "Say hello." };
 const person = {
@@ -55,6 +58,8 @@ await calling.consumeStream();
 // All of the first turn goes back: the question, the call, its result and the answer.
 const second = await generateText({
   ...how,
+  // Otherwise it refers to texts by their ids, because OpenAI stores them.
+  providerOptions: { openai: { store: false } },
   tools: weather.tools,
   messages: [
     { role: "user", content: weather.prompt },
