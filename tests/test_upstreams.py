@@ -163,6 +163,24 @@ def test_an_answer_is_that_of_the_upstream(
     assert answer["model"] == model
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_upstream_that_has_only_chats_answers_responses(
+    gateway: Server, llama_cpp: LlamaCppServer, stream: bool
+) -> None:
+    asked = {"input": QUESTION["content"], "model": llama_cpp.model, "max_output_tokens": 5}
+    if stream:
+        last = gateway.events("/v1/responses", asked)[-1]
+        response = json.loads(last.removeprefix("event: response.incomplete\ndata: "))["response"]
+    else:
+        response = whole(gateway, "/v1/responses", asked)
+    assert response["id"].startswith("resp_")
+    assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert response["usage"]["output_tokens"] == 5
+    [message] = response["output"]
+    assert message["content"][0]["annotations"][0]["filename"] == "office.txt"
+    assert response["references"][0]["file"] == "office.txt"
+
+
 def test_the_id_is_that_of_the_upstream(gateway: Server, llama_cpp: LlamaCppServer) -> None:
     # This project's have 32 hexadecimal digits.
     assert len(whole(gateway, CHAT, body(CHAT, llama_cpp.model))["id"]) == len("chatcmpl-") + 32

@@ -45,7 +45,7 @@ class ResponsesPresenter(Presenter):
     """``response``. A plain one is that of the stream's last event.
 
     ``asked`` is the request's body. ``references`` is null if there are no sources, and each of
-    them is a citation of the text.
+    them is a citation of the text. The response has its own id: an upstream's is that of a chat.
     """
 
     id_prefix = "resp_"
@@ -59,7 +59,7 @@ class ResponsesPresenter(Presenter):
         references: Sequence[Object] = (),
         id_: str = "",
     ) -> None:
-        super().__init__(model, shown, references, id_)
+        super().__init__(model, shown, references)
         given = {name: asked[name] for name in _REPEATED if asked.get(name) is not None}
         self._repeated = {**_REPEATED, **given}
         # Clients that ask for a summary of thoughts show nothing else of them.
@@ -81,7 +81,7 @@ class ResponsesPresenter(Presenter):
         yield self._lifecycle("in_progress", "in_progress")
         reason: FinishReason | None = None
         for delta in self._counted(deltas):
-            reason = delta.finish_reason
+            reason = delta.finish_reason or reason
             yield from self._grown(delta)
         status: Status = "incomplete" if reason == "length" else "completed"
         yield from self._done(status)
