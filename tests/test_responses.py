@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from app.exceptions import ModelCrashed
-from app.pieces import CallPiece, Delta, Thought
+from app.pieces import CallPiece, Delta, Thought, TokenLogProbability
 from app.presenters import ResponsesPresenter, Shown
 from app.presenters.event_stream import event_stream
 from app.schemas import ChatSchema, ResponsesSchema, load
@@ -362,11 +363,11 @@ def test_a_summary_is_the_thought_where_clients_look_for_one(client: FlaskClient
     assert plain["usage"]["output_tokens_details"] == {"reasoning_tokens": 3}
 
 
-@pytest.mark.parametrize("fields", [{"top_logprobs": 2}, {"include": ANSWERS["thought"]}])
-def test_only_the_text_has_log_probabilities(client: FlaskClient, fields: dict[str, Any]) -> None:
-    [token] = ask(client, **{**THOUGHT, "top_logprobs": 2})["output"][1]["content"][0]["logprobs"]
-    assert token["token"].strip() == "wor"
-    assert len(token["top_logprobs"]) == 2
+def test_only_the_text_has_log_probabilities(client: FlaskClient) -> None:
+    [_, message] = ask(client, **THOUGHT, top_logprobs=2)["output"]
+    [only] = message["content"][0]["logprobs"]
+    assert only["token"].strip() == "wor"
+    assert len(only["top_logprobs"]) == 2
 
 
 def test_log_probabilities_come_when_they_are_asked_for(client: FlaskClient) -> None:
@@ -376,6 +377,34 @@ def test_log_probabilities_come_when_they_are_asked_for(client: FlaskClient) -> 
     assert found() == found(top_logprobs=0) == found(include=["reasoning.encrypted_content"]) == []
     assert found(include=["message.output_text.logprobs"])[0]["top_logprobs"] == []
     assert len(found(top_logprobs=3)[0]["top_logprobs"]) == 3
+
+
+def token(text: str) -> TokenLogProbability:
+    return TokenLogProbability(text.encode(), -1.0, (), 0)
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [Delta(0, ["a"], logprobs=(token("a"),)), Delta(0, logprobs=(token("b"),))],
+        [Delta(0, logprobs=(token("a"),)), Delta(0, ["a"], logprobs=(token("b"),))],
+        [
+            Delta(0, logprobs=(token("<"),)),
+            Delta(0, [Thought("hm")], logprobs=(token("hm"),)),
+            Delta(0, logprobs=(token(">"),)),
+            Delta(0, ["a"], logprobs=(token("a"), token("b"))),
+        ],
+    ],
+    ids=["after the text", "before the text", "after a thought"],
+)
+def test_tokens_without_a_text_of_their_own_are_not_lost(deltas: list[Delta]) -> None:
+    deltas[-1] = replace(deltas[-1], finish_reason="stop")
+    presenter = ResponsesPresenter({}, "m", Shown(logprobs=True))
+    events = [event.data for event in presenter.events(deltas, 1)]
+    message = events[-1]["response"]["output"][-1]
+    assert [token["token"] for token in message["content"][0]["logprobs"]] == ["a", "b"]
+    told = [e["logprobs"] for e in events if e["type"] == "response.output_text.delta"]
+    assert list(chain(*told)) == message["content"][0]["logprobs"]
 
 
 def test_sources_are_cited_at_the_end_of_the_text(client: FlaskClient) -> None:
@@ -805,7 +834,7 @@ def test_a_request_that_cannot_be_answered_gets_no_stream(client: FlaskClient) -
     assert response.status_code == 400
 
 
-def test_the_server_chat_shows_it(tmp_path: Path, app: Flask, client: FlaskClient) -> None:
+def test_the_server_chat_shows_it(app: Flask, client: FlaskClient) -> None:
     ask(client, input=[USER, ANSWER, USER], max_output_tokens=2)
     service = app.extensions["gpt4all"]
     last = service.server_chat.after(0)[-1]
