@@ -4,7 +4,9 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,10 +60,28 @@ def proxy(data_dir: Path, tmp_path: Path) -> Iterator[str]:
             for line in caddy.stderr:
                 if "certificate obtained successfully" in line:
                     break
+            wait_for_handshake(port)
             yield f"{port}"
         finally:
             caddy.terminate()
             caddy.communicate(timeout=30)
+
+
+def wait_for_handshake(port: int) -> None:
+    """Waits until Caddy uses its certificate, which is a moment after it has it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    end = time.monotonic() + 30
+    while True:
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", port)) as connection,
+                context.wrap_socket(connection, server_hostname="models.example.org"),
+            ):
+                return
+        except ssl.SSLError:
+            assert time.monotonic() < end
+            time.sleep(0.01)
 
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="needs Caddy (Debian: caddy)")
