@@ -30,6 +30,7 @@ from .test_server import CHAT, COMPLETION, ENDLESS, wait_until
 from .tiny_gguf import write_tiny_gguf
 
 [COMMANDS] = re.findall(r"```\n(export GPT4ALL_.*?)```", SCALING, re.DOTALL)
+RESPONSES = "/v1/responses"
 BODY_LIMIT = 1 << 20  # bytes, by default
 
 SHORT = {**ENDLESS, "max_tokens": 1}
@@ -260,6 +261,22 @@ def test_a_conversation_stays_where_its_kv_cache_is(fleet: Fleet, before: Any) -
             assert fleet.answering(response) is instance
             assert response.json()["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
             body |= next_turn(body, response)
+
+
+@pytest.mark.parametrize("before", [(), (WITH_SYSTEM,)], ids=["plain", "system"])
+def test_a_conversation_of_responses_stays_too(fleet: Fleet, before: Any) -> None:
+    bodies = [
+        {"input": [*before, {"role": "user", "content": text * 9}], "max_output_tokens": 1}
+        for text in (f"{before} four", f"{before} five", f"{before} six")
+    ]
+    where = [fleet.answering(fleet.post(RESPONSES, body)) for body in bodies]
+    assert set(where) == set(fleet.instances)
+    for _ in range(3):
+        for body, instance in zip(bodies, where, strict=True):
+            response = fleet.post(RESPONSES, body)
+            assert fleet.answering(response) is instance
+            again = {"role": "user", "content": "And then?"}
+            body["input"] = [*body["input"], *response.json()["output"], again]
 
 
 def test_conversations_with_one_system_message_are_spread(fleet: Fleet) -> None:
