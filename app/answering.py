@@ -135,9 +135,9 @@ def _begin(
     Returns how it begins, and its deltas. Raises `InvalidRequest` for what the model cannot do.
     """
     patience = service().patience(record, request.environ)
-    service().stopping.check()
     run: Callable[[Job, Check], tuple[Begun, Generator[Delta]]]
     if isinstance(model, UpstreamModel):
+        service().stopping.check()  # as `while_waiting` does
         run = partial(service().upstreams.run, model, asked.sampling)
     else:
         run = turn.enter_context(service().worker.model(model, patience.while_waiting)).run

@@ -82,7 +82,7 @@ class Delta:
     There may be no pieces, or no tokens. ``reasoning_tokens`` are those of them that are part of a
     thought. ``logprobs`` are those of the tokens that begin in the pieces. ``prompt_tokens`` are
     those of a prompt that has just been evaluated, and ``cached`` those of them that did not have
-    to be. Only the last delta of an answer has a ``finish_reason``.
+    to be. One delta of an answer has a ``finish_reason``. Only one that counts may follow it.
     """
 
     index: int

@@ -145,9 +145,17 @@ class Service:
 
     def models(self) -> list[ModelFile | UpstreamModel]:
         """All usable models. A file comes before a model of an upstream with its name."""
-        files = self.library.models()
-        names = {file.name for file in files}
+        return [model for model in self.known() if model.problem is None]
+
+    def known(self) -> list[ModelFile | UpstreamModel]:
+        """`models`, and in their places the files that cannot be used."""
+        files = self.library.files()
+        names = {file.name for file in files if file.problem is None}
         return [*files, *(model for model in self.upstreams.models() if model.name not in names)]
+
+    def find(self, name: str) -> ModelFile | UpstreamModel | None:
+        """The file that is called so, or else the upstream's model of that name, or None."""
+        return self.library.find(name) or self.upstreams.find(name)
 
     def default(self) -> ModelFile | UpstreamModel:
         """The default model: one in the models folder, or else of an upstream. Raises `NoModel`."""
@@ -167,12 +175,12 @@ class Service:
         `ModelNotFound` instead where GPT4ALL_STRICT_MODEL is set, `ModelError` with the reason
         when the model cannot be used, and `NoModel` when there is none at all.
         """
-        model = (self.library.find(name) or self.upstreams.find(name)) if name else None
+        model = self.find(name) if name else None
         if model is None:
             if name and self.settings.strict_model:
                 raise ModelNotFound(name)
             model = self.default()
-        if isinstance(model, ModelFile) and model.problem is not None:
+        if model.problem is not None:
             raise ModelError(model.problem)
         return model
 

@@ -27,8 +27,8 @@ def index() -> dict[str, Any]:
 @blueprint.get("/<path:name>")
 def show(name: str) -> dict[str, Any]:
     """One model, by display name, file name or file stem. Names may contain slashes."""
-    model = service().library.find(name) or service().upstreams.find(name)
-    if model is None or (isinstance(model, ModelFile) and model.problem is not None):
+    model = service().find(name)
+    if model is None or model.problem is not None:
         raise ModelNotFound(name)
     return _object(model)
 

@@ -73,13 +73,12 @@ def file(name: str) -> Response:
 @blueprint.get("/page/models")
 def models() -> dict[str, Any]:
     """All models: their defaults, or why they cannot be used."""
-    found: list[ModelFile | UpstreamModel] = list(service().library.files())
-    found += (model for model in service().models() if isinstance(model, UpstreamModel))
+    known = service().known()
     try:
         default = service().default()
     except NoModel:  # GPT4ALL_MODEL names one that is not there
         default = None
-    return {"models": [{**_model(model), "default": model == default} for model in found]}
+    return {"models": [{**_model(model), "default": model == default} for model in known]}
 
 
 @blueprint.post("/page/chat")
@@ -128,7 +127,7 @@ def server_chat() -> dict[str, Any]:
 
 
 def _model(model: ModelFile | UpstreamModel) -> dict[str, Any]:
-    if isinstance(model, ModelFile) and model.problem is not None:
+    if model.problem is not None:
         return {"name": model.name, "problem": model.problem}
     context_length = service().context_length(model)
     about = {"name": model.name, "problem": None, "context_length": context_length}

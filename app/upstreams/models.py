@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..exceptions import UpstreamFailed
 
@@ -11,8 +11,11 @@ from ..exceptions import UpstreamFailed
 class UpstreamModel:
     """A model of the upstream at ``url``, whose context has so many tokens.
 
-    ``owner`` is who owns it as the upstream says, by which most servers can be told.
+    ``owner`` is who owns it as the upstream says, by which most servers can be told. Unlike a file,
+    it has no ``problem`` that is known here.
     """
+
+    problem: ClassVar[None] = None
 
     name: str
     url: str
