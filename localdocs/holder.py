@@ -18,7 +18,7 @@ class Holder:
         self._path.write_text(text, encoding="ascii")
 
     def forget(self) -> None:
-        """Says that there is none."""
+        """Says that no process reads the collection any more."""
         self._path.unlink(missing_ok=True)
 
     @property
@@ -28,7 +28,7 @@ class Holder:
 
     @property
     def progress(self) -> tuple[int, int] | None:
-        """How many files it has read, of how many; None if there is none, or it has not said so."""
+        """How many files it has read and how many there are, or None if nothing is known."""
         match self._words():
             # A process that was killed has left its file.
             case [process, done, all_] if psutil.pid_exists(int(process)):

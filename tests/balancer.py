@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .server import ROOT
+from .server import ROOT, free_port
 
 SCALING = (ROOT / "docs" / "scaling.md").read_text()
 [CONFIG] = re.findall(r"```\n(global\n.*?)```", SCALING, re.DOTALL)
@@ -24,8 +24,7 @@ def balanced(folder: Path, ports: Sequence[int]) -> Iterator[str]:
 
     Its file is written to ``folder``. Raises `RuntimeError` if HAProxy does not start.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     servers = [f"\tserver instance-{port} 127.0.0.1:{port}\n" for port in ports]
     config = CONFIG
     for documented, own in ((BIND, f"\tbind 127.0.0.1:{port}\n"), (SERVERS, "".join(servers))):

@@ -10,8 +10,7 @@ import re
 import shutil
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from localdocs.collections import Collections
 from localdocs.errors import CollectionBusy
 
 from .balancer import SCALING, SERVERS, balanced
-from .server import Server
+from .server import Server, soon
 from .test_server import CHAT, COMPLETION, ENDLESS, wait_until
 from .tiny_gguf import write_tiny_gguf
 
@@ -65,15 +64,6 @@ class Fleet:
     def other(self, instance: Server) -> Server:
         [other] = (each for each in self.instances if each is not instance)
         return other
-
-
-def soon(find: Callable[[], Any]) -> Any:
-    """What ``find`` finds after a while."""
-    end = time.monotonic() + 30
-    while not (found := find()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return found
 
 
 @contextmanager

@@ -5,7 +5,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 from app import __version__
 
-from .server import ROOT
+from .server import ROOT, free_port
 
 # Nothing here may find the checkout, or the settings of the person who runs the tests.
 ENVIRONMENT = {
@@ -83,8 +82,7 @@ def test_the_installed_server_answers_as_the_checkout_does(
     programs: Path, tiny_gguf: Path, client: FlaskClient
 ) -> None:
     request = {"prompt": "hello world", "max_tokens": 8, "temperature": 0, "ignore_eos": True}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [programs / "flask", "--app", "wsgi", "serve", f"--port={port}"],
         cwd=programs,

@@ -1,12 +1,11 @@
 """llama.cpp's own server, of the package that `make oracle` compares with."""
 
-import socket
 import subprocess
 from pathlib import Path
 
 import requests
 
-from .server import ROOT
+from .server import ROOT, free_port
 
 PYTHON = ROOT / ".venv-oracle" / "bin" / "python"
 PROGRAM = ROOT / "benchmarks" / "speed" / "serve_llama_cpp.py"
@@ -17,8 +16,7 @@ class LlamaCppServer:
     """A running server with one model, to be used in a ``with`` block."""
 
     def __init__(self, model: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.model = str(model)
 

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,27 @@ import requests
 ROOT = Path(__file__).parent.parent
 
 
+def free_port() -> int:
+    """A port of this machine where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def soon(find: Callable[[], Any]) -> Any:
+    """What ``find`` finds after a while."""
+    end = time.monotonic() + 30
+    while not (found := find()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return found
+
+
 class Server:
     """A running `flask --app wsgi serve`, to be used in a ``with`` block."""
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = ""
         self._environment = {

@@ -1,5 +1,4 @@
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from app.application import create_app
 from app.schemas import SettingsError
 from app.schemas.settings import read_settings
 
-from .server import ROOT, Server
+from .server import ROOT, Server, free_port
 
 
 @pytest.mark.parametrize(
@@ -211,8 +210,7 @@ def test_a_real_server_does_not_say_what_it_is(server: Server) -> None:
 def test_a_server_that_other_machines_can_reach_without_a_key_says_so(
     tmp_path: Path, host: str, key: str, warned: bool
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(
         [
             sys.executable,

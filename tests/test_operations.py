@@ -15,7 +15,7 @@ import requests
 from openai import OpenAI
 
 from .conftest import DEFAULT_MODEL
-from .server import ROOT, Server
+from .server import ROOT, Server, free_port
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
@@ -41,8 +41,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
 def proxy(data_dir: Path, tmp_path: Path) -> Iterator[str]:
     """The address of Caddy in front of a server, with the file of the documentation."""
     [config] = re.findall(r"```\n(models\.example\.org \{\n.*?\n\}\n)```", OPERATIONS, re.DOTALL)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with Server(data_dir, API_KEY="key", HOSTS="models.example.org") as server:
         # A certificate of its own, because nobody else gives one for this name.
         own = config.replace("4891", str(server.port)).replace("{\n", "{\n\ttls internal\n", 1)

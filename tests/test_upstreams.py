@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ from app.application import create_app
 from app.upstreams.models import models_in
 
 from .llama_cpp_server import CONTEXT_LENGTH, LlamaCppServer
-from .server import Server
+from .server import Server, soon
 from .test_localdocs_chat import QUESTION, SECRET, add_collection
 from .test_server import CHAT, COMPLETION, wait_until
 from .test_thoughts import OPENED, write_thinking
@@ -131,13 +130,6 @@ def essence(answer: dict[str, Any]) -> dict[str, Any]:
 def error_of(response: requests.Response, status: int) -> dict[str, Any]:
     assert response.status_code == status, response.text
     return response.json()["error"]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_the_models_of_all_upstreams_are_listed(gateway: Server, llama_cpp: LlamaCppServer) -> None:
@@ -457,8 +449,8 @@ def test_as_many_as_the_limit_are_there_at_once(gateway: Server, llama_cpp: Llam
         for _ in range(32):
             asked = body(COMPLETION, llama_cpp.model, max_tokens=400)
             connections.enter_context(gateway.send(COMPLETION, asked))
-        wait_for(lambda: "gpt4all_upstream_requests 32.0" in gateway.get("/metrics").text)
-    wait_for(lambda: "gpt4all_upstream_requests 0.0" in gateway.get("/metrics").text)
+        soon(lambda: "gpt4all_upstream_requests 32.0" in gateway.get("/metrics").text)
+    soon(lambda: "gpt4all_upstream_requests 0.0" in gateway.get("/metrics").text)
 
 
 def test_more_than_the_limit_are_told_to_come_again(
@@ -524,7 +516,7 @@ def test_an_upstream_that_is_killed_in_an_answer_costs_that_answer(
     with another, own_gateway(another) as server, ThreadPoolExecutor() as pool:
         asked = {**LONG, "model": "tiny", "stream": stream}
         answer = pool.submit(server.post, COMPLETION, asked)
-        wait_for(lambda: has_text(another))
+        soon(lambda: has_text(another))
         os.kill(another.pid, signal.SIGKILL)
         response = answer.result()
         if stream:

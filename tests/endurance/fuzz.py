@@ -5,7 +5,7 @@
 1. Headers of GGUFs are changed at random and judged. Each must be accepted, or refused with a
    `ModelError`, within the limits below.
 2. Some of those that are accepted are loaded by a real server and asked. A crash of the model
-   process is one failed request, and the sound model beside them still answers as before.
+   process is one failed request, and the sound model next to them still answers as before.
 3. HTTP requests are changed at random. Each gets a right status, or its connection is closed.
 
 File number N of a seed is always the same: `--only N` writes it to the present folder.
